@@ -1,0 +1,269 @@
+//! The arithmetic of symmetric INT8: scales, rounding, and scales chosen by squared error.
+//!
+//! A weight `w` is stored as `q = round(w / s)` and stands for `q · s`, one scale `s` per channel and no zero
+//! point. [`absmax_scales`] and [`quantize`] are those of `onnxruntime.quantization`, to the bit.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A weight seen as `[outer, channels, inner]`, row-major: one scale for each of `channels`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channels {
+    /// Product of the dimensions before the channel axes.
+    pub outer: usize,
+    /// Product of the channel axes.
+    pub channels: usize,
+    /// Product of the dimensions behind the channel axes.
+    pub inner: usize,
+}
+
+impl Channels {
+    /// The view of a tensor of shape `dims` whose channel axes are `axes`, a contiguous range.
+    pub fn new(dims: &[usize], axes: std::ops::Range<usize>) -> Self {
+        Self {
+            outer: dims[..axes.start].iter().product(),
+            channels: dims[axes.clone()].iter().product(),
+            inner: dims[axes.end..].iter().product(),
+        }
+    }
+
+    /// The values of one channel, one after the other.
+    fn gather(self, values: &[f32], channel: usize, into: &mut Vec<f32>) {
+        into.clear();
+        for outer in 0..self.outer {
+            let start = (outer * self.channels + channel) * self.inner;
+            into.extend_from_slice(&values[start..start + self.inner]);
+        }
+    }
+}
+
+/// Refuses weights that have no INT8: NaN and infinities.
+///
+/// # Errors
+/// [`ErrorKind::Tensor`], naming the tensor and the position of the first such value.
+pub fn check_finite(name: &str, values: &[f32]) -> Result<()> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(Error::tensor(
+            ErrorKind::Tensor,
+            name,
+            format!("expected finite weights, found {} at element {at}", values[at]),
+        )),
+    }
+}
+
+/// Per channel, the scale that maps the largest magnitude to 127.
+///
+/// The division is done in f64 over the whole symmetric range, `2·max / 254`, and then rounded to f32; a
+/// channel whose scale would be below the smallest normal number gets the scale 1.
+/// (onnxruntime 1.26, `quant_utils.compute_scale_zp` with symmetric int8. That tool doubles in f32, so beyond
+/// 1.7e38 its scales are infinite; here they stay finite.)
+pub fn absmax_scales(values: &[f32], view: Channels) -> Vec<f32> {
+    let mut largest = vec![0f32; view.channels];
+    for row in values.chunks_exact((view.channels * view.inner).max(1)) {
+        if view.inner == 1 {
+            for (largest, value) in largest.iter_mut().zip(row) {
+                *largest = largest.max(value.abs());
+            }
+        } else {
+            for (largest, values) in largest.iter_mut().zip(row.chunks_exact(view.inner)) {
+                *largest = largest.max(absmax(values));
+            }
+        }
+    }
+    largest.into_iter().map(scale_of).collect()
+}
+
+/// The largest magnitude of a slice; a maximum does not depend on the order, so lanes are free to be used.
+fn absmax(values: &[f32]) -> f32 {
+    let (blocks, rest) = values.as_chunks::<8>();
+    let mut lanes = [0f32; 8];
+    for block in blocks {
+        for (lane, value) in lanes.iter_mut().zip(block) {
+            *lane = lane.max(value.abs());
+        }
+    }
+    lanes.iter().chain(rest).fold(0f32, |largest, value| largest.max(value.abs()))
+}
+
+fn scale_of(largest: f32) -> f32 {
+    let scale = 2.0 * f64::from(largest) / 254.0;
+    if scale < f64::from(f32::MIN_POSITIVE) { 1.0 } else { scale as f32 }
+}
+
+/// Quantizes with one scale per channel: `clamp(round_ties_even(w / s), −128, 127)`.
+pub fn quantize(values: &[f32], view: Channels, scales: &[f32]) -> Vec<i8> {
+    let mut quantized = Vec::with_capacity(values.len());
+    for row in values.chunks_exact((view.channels * view.inner).max(1)) {
+        if view.inner == 1 {
+            quantized.extend(row.iter().zip(scales).map(|(&value, &scale)| level(value / scale) as i8));
+        } else {
+            for (values, &scale) in row.chunks_exact(view.inner).zip(scales) {
+                quantized.extend(values.iter().map(|&value| level(value / scale) as i8));
+            }
+        }
+    }
+    quantized
+}
+
+/// Rounds half to even and clamps to the int8 range, still as a float.
+///
+/// Adding and subtracting 1.5 · 2²³ leaves no room for a fraction in an f32, so the hardware's own rounding
+/// (ties to even) does the work: exact below 2²², on every target, and vectorized even where there is no
+/// rounding instruction.
+fn level(ratio: f32) -> f32 {
+    const NO_FRACTION: f32 = 12_582_912.0;
+    (ratio.clamp(-128.0, 127.0) + NO_FRACTION) - NO_FRACTION
+}
+
+/// Per channel, the scale with the least squared error `Σ (w − q·s)²`.
+///
+/// Clipping the few largest weights can pay for finer steps for all others: scales from 100 % down to 70 % of
+/// the full range are tried, and the best is refined by least squares, `s = Σ w·q / Σ q²`, as long as that
+/// lowers the error. Sums run over eight fixed lanes, so they are the same on every machine.
+pub fn least_squares_scales(values: &[f32], view: Channels) -> Vec<f32> {
+    let mut channel_values = Vec::new();
+    let mut best = absmax_scales(values, view);
+    for (channel, scale) in best.iter_mut().enumerate() {
+        view.gather(values, channel, &mut channel_values);
+        *scale = least_squares_scale(&channel_values, *scale);
+    }
+    best
+}
+
+fn least_squares_scale(values: &[f32], full: f32) -> f32 {
+    const STEPS: u8 = 16;
+    const STEP: f32 = 0.02;
+    const REFINEMENTS: usize = 4;
+    let mut best = Fit::new(values, full);
+    for step in 1..STEPS {
+        best = best.better(Fit::new(values, full * (1.0 - STEP * f32::from(step))));
+    }
+    for _ in 0..REFINEMENTS {
+        let refined = Fit::new(values, best.least_squares);
+        if refined.error >= best.error {
+            break;
+        }
+        best = refined;
+    }
+    best.scale
+}
+
+/// How well one scale fits one channel.
+#[derive(Clone, Copy)]
+struct Fit {
+    scale: f32,
+    error: f32,
+    least_squares: f32,
+}
+
+impl Fit {
+    fn new(values: &[f32], scale: f32) -> Self {
+        let (blocks, rest) = values.as_chunks::<8>();
+        let (mut error, mut product, mut square) = ([0f32; 8], [0f32; 8], [0f32; 8]);
+        let mut add = |lane: usize, value: f32| {
+            let q = level(value / scale);
+            let difference = value - q * scale;
+            error[lane] += difference * difference;
+            product[lane] += value * q;
+            square[lane] += q * q;
+        };
+        for block in blocks {
+            for (lane, &value) in block.iter().enumerate() {
+                add(lane, value);
+            }
+        }
+        for (lane, &value) in rest.iter().enumerate() {
+            add(lane, value);
+        }
+        let sum = |lanes: [f32; 8]| lanes.iter().sum::<f32>();
+        let least_squares = sum(product) / sum(square);
+        let usable = least_squares.is_normal() && least_squares > 0.0;
+        Self { scale, error: sum(error), least_squares: if usable { least_squares } else { scale } }
+    }
+
+    fn better(self, other: Self) -> Self {
+        if other.error < self.error { other } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_half_to_even_and_saturates() {
+        for (ratio, expected) in [
+            (0.5, 0.0),
+            (1.5, 2.0),
+            (-0.5, 0.0),
+            (-2.5, -2.0),
+            (0.499_999_97, 0.0),
+            (126.5, 126.0),
+            (127.6, 127.0),
+            (1e30, 127.0),
+            (-1e30, -128.0),
+        ] {
+            assert_eq!(level(ratio), expected, "{ratio}");
+        }
+    }
+
+    #[test]
+    fn rounding_agrees_with_the_standard_library_everywhere() {
+        let mut ratio = -127.5f32;
+        while ratio < 127.0 {
+            assert_eq!(level(ratio), ratio.round_ties_even(), "{ratio}");
+            ratio += 0.003_906_25;
+        }
+    }
+
+    #[test]
+    fn scales_by_hand() {
+        // Rows are input channels, columns are output channels: [2, 3] with one scale per column.
+        let view = Channels::new(&[2, 3], 1..2);
+        let values = [1.27, -0.5, 0.0, -0.3, 0.254, 0.0];
+        let scales = absmax_scales(&values, view);
+        assert_eq!(scales, [0.01, (1.0f64 / 254.0) as f32, 1.0]);
+        assert_eq!(quantize(&values, view, &scales), [127, -127, 0, -30, 65, 0]);
+    }
+
+    #[test]
+    fn channel_views_follow_the_axes() {
+        assert_eq!(Channels::new(&[4, 3, 5], 0..1), Channels { outer: 1, channels: 4, inner: 15 });
+        assert_eq!(Channels::new(&[4, 3, 5], 1..2), Channels { outer: 4, channels: 3, inner: 5 });
+        assert_eq!(Channels::new(&[4, 3, 5], 0..2), Channels { outer: 1, channels: 12, inner: 5 });
+        let mut one = Vec::new();
+        let values: Vec<f32> = (0..24u8).map(f32::from).collect();
+        Channels::new(&[4, 3, 2], 1..2).gather(&values, 1, &mut one);
+        assert_eq!(one, [2.0, 3.0, 8.0, 9.0, 14.0, 15.0, 20.0, 21.0]);
+    }
+
+    #[test]
+    fn least_squares_never_loses_to_the_largest_magnitude() {
+        // Twenty thousand small weights and one that is 3 % larger: clipping it pays.
+        let mut values: Vec<f32> = (0..20_000u16).map(|i| (f32::from(i) * 0.37).sin() * 0.1).collect();
+        values.push(0.103);
+        let view = Channels { outer: 1, channels: 1, inner: values.len() };
+        let error = |scale: f32| {
+            let q = quantize(&values, view, &[scale]);
+            values.iter().zip(&q).map(|(w, &q)| f64::from(w - f32::from(q) * scale).powi(2)).sum::<f64>()
+        };
+        let (full, fitted) = (absmax_scales(&values, view)[0], least_squares_scales(&values, view)[0]);
+        assert!(fitted < full);
+        assert!(error(fitted) < 0.99 * error(full), "{} against {}", error(fitted), error(full));
+    }
+
+    #[test]
+    fn weights_on_the_grid_come_back_exactly() {
+        let values: Vec<f32> = (-127..=127i16).map(|q| f32::from(q) * 0.031_25).collect();
+        let view = Channels { outer: 1, channels: 1, inner: values.len() };
+        let scales = least_squares_scales(&values, view);
+        let q = quantize(&values, view, &scales);
+        assert!(values.iter().zip(&q).all(|(&value, &q)| value == f32::from(q) * scales[0]));
+    }
+
+    #[test]
+    fn weights_without_a_number_are_named() {
+        let error = check_finite("w", &[0.0, f32::NAN]).unwrap_err();
+        assert_eq!(error.to_string(), "tensor `w`: expected finite weights, found NaN at element 1");
+    }
+}

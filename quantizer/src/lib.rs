@@ -1,0 +1,37 @@
+//! Quantizes the weights of ONNX models, as a pure library.
+//!
+//! The way through this crate is the way the data goes: [`model::decode`] reads the bytes into the typed
+//! messages of [`proto`], [`check::validate`] refuses graphs that no runtime could order, [`restore`] and
+//! [`fold`] are exact rewrites, [`schemes`] turn one float model into one INT8 candidate, and
+//! [`model::encode`] writes it.
+//!
+//! Pure means: no network, no ONNX Runtime, no clock, no environment, no file opened by name. The same model
+//! and settings give the same bytes on every machine and with any number of threads: arithmetic is IEEE 754
+//! in a stated order, and nothing is ever emitted in the order of a hash map.
+
+pub mod census;
+pub mod check;
+pub mod dead;
+pub mod error;
+pub mod external;
+pub mod fold;
+pub mod graph;
+pub mod int8;
+pub mod interface;
+pub mod model;
+pub mod order;
+pub mod restore;
+pub mod schemes;
+pub mod tensor;
+
+/// The messages of `proto/onnx.proto`, compiled by prost; tensor payloads are zero-copy [`bytes::Bytes`].
+#[allow(missing_docs, clippy::pedantic)]
+pub mod proto {
+    include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
+}
+
+pub use error::{Error, ErrorKind};
+
+/// The version of this crate and, behind the `+`, the first 48 bits of the digest of its sources: the same
+/// version gives the same bytes.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+", env!("QUANTIZER_SOURCES"));

@@ -1,0 +1,256 @@
+//! `weights-int8`: every large weight stored as INT8, all computation in float.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use regex::Regex;
+
+use super::{Scheme, Summary};
+use crate::error::Result;
+use crate::fold::weight_inputs;
+use crate::graph::{View, integer, integer_attribute, is, node};
+use crate::int8::{self, Channels};
+use crate::proto::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
+use crate::tensor;
+
+/// Stores a weight `w` as `Mul(Cast(int8 initializer), scale)`, which every runtime's ordinary constant
+/// folding turns back into a float constant at load, before execution providers partition the graph.
+///
+/// `DequantizeLinear` is avoided on purpose: ONNX Runtime does not fold it by default but runs it on every
+/// call, and in front of a `MatMul` turns it into an operator with quantized activations.
+pub struct WeightsInt8 {
+    /// Weights with fewer elements stay float: they weigh nothing and often matter most.
+    pub min_elements: usize,
+    /// Weights whose name, or the name of a node that uses them, matches stay float.
+    pub exclude: Option<Regex>,
+}
+
+impl Scheme for WeightsInt8 {
+    fn name(&self) -> &'static str {
+        "weights-int8"
+    }
+
+    fn apply(&self, graph: &mut GraphProto) -> Result<Summary> {
+        let mut summary = Summary::default();
+        let view = View::new(graph);
+        // By position among the initializers; a weight that several nodes share is stored once.
+        let mut wanted: BTreeMap<usize, Option<std::ops::Range<usize>>> = BTreeMap::new();
+        for node in &graph.node {
+            for &input in weight_inputs(node) {
+                let Some(index) = node.input.get(input).and_then(|name| view.initializer_index(name)) else {
+                    continue;
+                };
+                let weight = &graph.initializer[index];
+                if !matches!(tensor::element_type(weight), DataType::Float | DataType::Float16) {
+                    continue;
+                }
+                let constant = !view.is_input(weight.name()) && !weight.dims.contains(&0);
+                let axes = channel_axes(node, weight).filter(|_| constant && !self.excludes(node, weight));
+                // Users that disagree about the channels, or one that is excluded, keep it float.
+                wanted
+                    .entry(index)
+                    .and_modify(|known| *known = known.take().filter(|known| Some(known) == axes.as_ref()))
+                    .or_insert(axes);
+            }
+        }
+        let mut jobs = Vec::new();
+        for (index, axes) in wanted {
+            match axes {
+                Some(axes) => jobs.push((index, axes)),
+                None => summary.kept.push(graph.initializer[index].name().into()),
+            }
+        }
+        let stored = jobs
+            .par_iter()
+            .map(|(index, axes)| store(&graph.initializer[*index], axes.clone()))
+            .collect::<Result<Vec<_>>>()?;
+        summary.quantized = stored.len();
+
+        let mut nodes = Vec::with_capacity(2 * stored.len() + graph.node.len());
+        for (&(index, _), stored) in jobs.iter().zip(stored) {
+            nodes.extend(stored.nodes);
+            graph.initializer[index] = stored.levels;
+            graph.initializer.push(stored.scale);
+        }
+        nodes.append(&mut graph.node);
+        graph.node = nodes;
+        Ok(summary)
+    }
+}
+
+impl WeightsInt8 {
+    fn excludes(&self, node: &NodeProto, weight: &TensorProto) -> bool {
+        let elements: i64 = weight.dims.iter().product();
+        let matches = |pattern: &Regex| pattern.is_match(node.name()) || pattern.is_match(weight.name());
+        (elements as usize) < self.min_elements || self.exclude.as_ref().is_some_and(matches)
+    }
+}
+
+/// The axes of a weight along which each position has a scale of its own: its output channels.
+///
+/// `None` for a shape that the operator does not take.
+fn channel_axes(node: &NodeProto, weight: &TensorProto) -> Option<std::ops::Range<usize>> {
+    let rank = weight.dims.len();
+    if is(node, "Conv") {
+        // [out, in / group, kernel …]
+        (rank >= 3).then_some(0..1)
+    } else if is(node, "ConvTranspose") {
+        // [in, out / group, kernel …]; with groups the input axis decides the group, so both count.
+        (rank >= 3).then_some(if integer(node, "group", 1) == 1 { 1..2 } else { 0..2 })
+    } else if is(node, "MatMul") {
+        // [… in, out]
+        (rank >= 2).then_some(rank - 1..rank)
+    } else if is(node, "Gemm") {
+        (rank == 2).then_some(if integer(node, "transB", 0) == 1 { 0..1 } else { 1..2 })
+    } else if is(node, "LSTM") {
+        // [directions, 4·hidden, in]: one scale per gate row of each direction.
+        (rank == 3).then_some(0..2)
+    } else if is(node, "Gather") {
+        // [rows, width], looked up row by row.
+        (rank == 2 && integer(node, "axis", 0) == 0).then_some(0..1)
+    } else {
+        None
+    }
+}
+
+struct Stored {
+    levels: TensorProto,
+    scale: TensorProto,
+    nodes: [NodeProto; 2],
+}
+
+/// The stored form of one weight; the last node makes a value with the weight's own name, so the nodes that
+/// use it stay as they are.
+fn store(weight: &TensorProto, axes: std::ops::Range<usize>) -> Result<Stored> {
+    let name = weight.name();
+    let element = tensor::element_type(weight);
+    let dims = tensor::shape(weight);
+    let values = tensor::to_f32(weight)?;
+    int8::check_finite(name, &values)?;
+    let view = Channels::new(&dims, axes.clone());
+    let mut scales = int8::least_squares_scales(&values, view);
+    // The shape that broadcasts: its own size on the channel axes and behind them 1.
+    let mut scale_dims = vec![1; dims.len()];
+    scale_dims[axes.clone()].copy_from_slice(&dims[axes]);
+    let (integers, floats, scale) = (format!("{name}_int8"), format!("{name}_cast"), format!("{name}_scale"));
+    let scale_tensor = tensor::from_float(&scale, element, &scale_dims, &scales);
+    if element == DataType::Float16 {
+        // Levels are for the scale as it is stored.
+        scales = tensor::to_f32(&scale_tensor)?;
+    }
+    let levels = int8::quantize(&values, view, &scales);
+    let mut cast = node("Cast", format!("{name}_Cast"), &[&integers], &[&floats]);
+    cast.attribute.push(integer_attribute("to", i64::from(i32::from(element))));
+    Ok(Stored {
+        levels: tensor::from_i8(&integers, &dims, &levels),
+        scale: scale_tensor,
+        nodes: [cast, node("Mul", format!("{name}_Mul"), &[&floats, &scale], &[name])],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::ValueInfoProto;
+    use crate::tensor::{from_f32, to_f32, to_i64};
+
+    fn value(name: &str) -> ValueInfoProto {
+        ValueInfoProto { name: Some(name.into()), ..Default::default() }
+    }
+
+    fn scheme(exclude: Option<&str>) -> WeightsInt8 {
+        WeightsInt8 { min_elements: 2, exclude: exclude.map(|text| super::super::pattern(text).unwrap()) }
+    }
+
+    fn one_node(op: NodeProto, dims: &[usize], values: &[f32]) -> GraphProto {
+        GraphProto {
+            node: vec![op],
+            initializer: vec![from_f32("w", dims, values)],
+            input: vec![value("x")],
+            output: vec![value("y")],
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn each_operator_has_its_scales_along_the_right_axis() {
+        let grouped = {
+            let mut op = node("ConvTranspose", "n", &["x", "w"], &["y"]);
+            op.attribute.push(integer_attribute("group", 2));
+            op
+        };
+        let transposed = {
+            let mut op = node("Gemm", "n", &["x", "w"], &["y"]);
+            op.attribute.push(integer_attribute("transB", 1));
+            op
+        };
+        let plain = |op: &str| node(op, "n", &["x", "w"], &["y"]);
+        let cases = [
+            (plain("Conv"), vec![2, 3, 2], vec![2, 1, 1]),
+            (plain("ConvTranspose"), vec![2, 3, 2], vec![1, 3, 1]),
+            (grouped, vec![2, 3, 2], vec![2, 3, 1]),
+            (plain("MatMul"), vec![4, 3], vec![1, 3]),
+            (plain("Gemm"), vec![4, 3], vec![1, 3]),
+            (transposed, vec![4, 3], vec![4, 1]),
+            (plain("LSTM"), vec![2, 4, 3], vec![2, 4, 1]),
+            (node("Gather", "n", &["w", "x"], &["y"]), vec![4, 3], vec![4, 1]),
+        ];
+        for (op, dims, scale_dims) in cases {
+            let case = format!("{op:?}");
+            let count = dims.iter().product::<usize>();
+            let values: Vec<f32> = (0..count).map(|i| (i as f32 * 1.7).sin()).collect();
+            let mut graph = one_node(op, &dims, &values);
+            let summary = scheme(None).apply(&mut graph).unwrap();
+            assert_eq!((summary.quantized, summary.kept.len()), (1, 0), "{case}");
+            let scale = &graph.initializer[1];
+            assert_eq!(tensor::shape(scale), scale_dims, "{case}");
+            // What a runtime folds at load is close to the weight: half a step at the most, plus clipping.
+            let (levels, scales) = (to_i64(&graph.initializer[0]).unwrap(), to_f32(scale).unwrap());
+            let largest = scales.iter().fold(0f32, |largest, &scale| largest.max(scale));
+            graph.output = vec![value("w")];
+            crate::fold::fold_weights(&mut graph).unwrap();
+            assert_eq!(levels.len(), count);
+            let folded = graph.initializer.iter().find(|tensor| tensor.name() == "w").expect(&case);
+            for (found, expected) in to_f32(folded).unwrap().iter().zip(&values) {
+                assert!((found - expected).abs() < 5.0 * largest, "{case}: {found} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_shared_weight_is_stored_once_and_users_are_untouched() {
+        let mut graph = one_node(node("MatMul", "a", &["x", "w"], &["h"]), &[2, 2], &[1.0, 2.0, 3.0, 4.0]);
+        graph.node.push(node("MatMul", "b", &["h", "w"], &["y"]));
+        let before = graph.node.clone();
+        assert_eq!(scheme(None).apply(&mut graph).unwrap().quantized, 1);
+        assert_eq!(graph.node[2..], before);
+        assert_eq!(graph.initializer.len(), 2);
+    }
+
+    #[test]
+    fn small_excluded_and_disputed_weights_stay() {
+        let conv = || one_node(node("Conv", "conv_post", &["x", "w"], &["y"]), &[2, 1, 1], &[1.0, 2.0]);
+        let mut excluded = conv();
+        assert_eq!(scheme(Some("CONV_post")).apply(&mut excluded).unwrap().kept, ["w"]);
+        let mut small = conv();
+        let summary = WeightsInt8 { min_elements: 3, exclude: None }.apply(&mut small).unwrap();
+        assert_eq!(summary.kept, ["w"]);
+        let mut disputed = one_node(node("MatMul", "a", &["x", "w"], &["h"]), &[2, 2], &[1.0; 4]);
+        disputed.node.push(node("Gather", "b", &["w", "i"], &["y"]));
+        assert_eq!(scheme(None).apply(&mut disputed).unwrap().kept, ["w"]);
+        for graph in [excluded, small, disputed] {
+            assert!(graph.initializer.iter().all(|tensor| tensor::element_type(tensor) == DataType::Float));
+        }
+    }
+
+    #[test]
+    fn float16_weights_stay_float16_when_folded() {
+        let mut graph = one_node(node("MatMul", "a", &["x", "w"], &["y"]), &[2, 2], &[]);
+        graph.initializer[0] = tensor::from_f16("w", &[2, 2], &[1.0, -0.25, 0.5, 0.125]);
+        scheme(None).apply(&mut graph).unwrap();
+        crate::fold::fold_weights(&mut graph).unwrap();
+        let folded = graph.initializer.iter().find(|tensor| tensor.name() == "w").unwrap();
+        assert_eq!(tensor::element_type(folded), DataType::Float16);
+        assert!((to_f32(folded).unwrap()[0] - 1.0).abs() < 0.01);
+    }
+}
