@@ -1,0 +1,108 @@
+//! The environment variables that the build script reads, all of them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Variables that change what is built, for `cargo::rerun-if-env-changed`. Cargo watches its own.
+pub const WATCHED: [&str; 7] = [
+    "KOKORO_MODEL_ARTIFACT",
+    "KOKORO_MODEL_CACHE",
+    "DOCS_RS",
+    "XDG_CACHE_HOME",
+    "HOME",
+    "LOCALAPPDATA",
+    "USERPROFILE",
+];
+
+/// Where the artifact comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nothing is embedded: `KOKORO_MODEL_ARTIFACT=none`, or a build of the documentation.
+    Nothing,
+    /// `KOKORO_MODEL_ARTIFACT`: a `chosen.json`, or an `.onnx` with its `.json` beside it.
+    Given(PathBuf),
+    /// `artifacts/chosen.json` of the package.
+    Package(PathBuf),
+}
+
+/// What the environment says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the artifact comes from.
+    pub source: Source,
+    /// The content-addressed cache, `<cache>/<sha256>/<name>`; none if there is no home folder.
+    pub cache: Option<PathBuf>,
+    /// The folder of the package.
+    pub package: PathBuf,
+    /// Where the build script may write.
+    pub out: PathBuf,
+    /// The compiler, for the digest helper.
+    pub rustc: Option<OsString>,
+    /// The linker set for the target, if the target is this machine.
+    pub linker: Option<OsString>,
+    /// The target the code is generated for.
+    pub target: Target,
+}
+
+/// What of the target decides how bytes are embedded, in Cargo's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// `CARGO_CFG_TARGET_ARCH`.
+    pub arch: String,
+    /// `CARGO_CFG_TARGET_FAMILY`, which may name several.
+    pub family: String,
+    /// `CARGO_CFG_TARGET_VENDOR`.
+    pub vendor: String,
+}
+
+impl Settings {
+    /// Reads the settings through `variable`, which is `std::env::var_os` but in tests.
+    ///
+    /// # Panics
+    /// If Cargo's own variables are missing.
+    pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let cargo = |name: &str| variable(name).unwrap_or_else(|| panic!("cargo did not set `{name}`"));
+        let text = |name: &str| variable(name).unwrap_or_default().to_string_lossy().into_owned();
+        let package = PathBuf::from(cargo("CARGO_MANIFEST_DIR"));
+        let given = variable("KOKORO_MODEL_ARTIFACT").filter(|value| !value.is_empty());
+        let source = match given {
+            Some(value) if value == "none" => Source::Nothing,
+            _ if variable("DOCS_RS").is_some() => Source::Nothing,
+            // A relative path would be meant from where cargo was started, which a build script cannot know;
+            // from the package is the one folder that is the same for every caller.
+            Some(value) => Source::Given(package.join(value)),
+            None => Source::Package(package.join("artifacts").join("chosen.json")),
+        };
+        Self {
+            source,
+            cache: cache(&variable, cfg!(windows)),
+            out: PathBuf::from(cargo("OUT_DIR")),
+            package,
+            rustc: variable("RUSTC"),
+            linker: variable("RUSTC_LINKER").filter(|_| variable("HOST") == variable("TARGET")),
+            target: Target {
+                arch: text("CARGO_CFG_TARGET_ARCH"),
+                family: text("CARGO_CFG_TARGET_FAMILY"),
+                vendor: text("CARGO_CFG_TARGET_VENDOR"),
+            },
+        }
+    }
+}
+
+/// The cache folder: `KOKORO_MODEL_CACHE`, else `kokoro-model` in the user's cache folder, which is that of the
+/// XDG base directory specification on every Unix, macOS too, and the local application data on Windows.
+pub fn cache(variable: impl Fn(&str) -> Option<OsString>, windows: bool) -> Option<PathBuf> {
+    let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(cache) = path("KOKORO_MODEL_CACHE") {
+        return Some(cache);
+    }
+    let user = if windows {
+        path("LOCALAPPDATA").or_else(|| Some(path("USERPROFILE")?.join("AppData").join("Local")))
+    } else {
+        // The specification has relative paths ignored.
+        path("XDG_CACHE_HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(|| Some(path("HOME")?.join(".cache")))
+    };
+    Some(user?.join("kokoro-model"))
+}

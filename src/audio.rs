@@ -1,0 +1,142 @@
+//! Speech as samples, and as a WAV file.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+
+/// Mono speech.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audio {
+    /// Samples, nominally within −1.0..=1.0.
+    pub samples: Vec<f32>,
+    /// Samples per second: 24,000 for Kokoro.
+    pub sample_rate: u32,
+}
+
+impl Audio {
+    /// How long it plays.
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.samples.len() as f64 / f64::from(self.sample_rate))
+    }
+
+    /// Writes a WAV file of 16-bit PCM, mono. Samples are rounded to the nearest step and clamped.
+    ///
+    /// The file appears under its name only when it is complete.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SampleNotFinite`] before anything is written, [`ErrorKind::WriteAudio`] if the file system
+    /// refuses.
+    pub fn write_wav(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        if let Some(index) = self.samples.iter().position(|sample| !sample.is_finite()) {
+            return Err(ErrorKind::SampleNotFinite { index, value: self.samples[index] }.into());
+        }
+        let failed = |source: hound::Error| {
+            Error::with_source(ErrorKind::WriteAudio { path: path.to_path_buf() }, source)
+        };
+        let partial = partial_beside(path);
+        let written = self.write_samples(&partial).and_then(|()| Ok(fs_err::rename(&partial, path)?));
+        written.map_err(|source| {
+            // What matters is the first error; the partial file may not even exist.
+            let _ = fs_err::remove_file(&partial);
+            failed(source)
+        })
+    }
+
+    fn write_samples(&self, path: &Path) -> Result<(), hound::Error> {
+        let format = hound::WavSpec {
+            channels: 1,
+            sample_rate: self.sample_rate,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut file = BufWriter::new(fs_err::File::create_new(path)?);
+        let mut writer = hound::WavWriter::new(&mut file, format)?;
+        for &sample in &self.samples {
+            writer.write_sample(to_pcm16(sample))?;
+        }
+        writer.finalize()?;
+        file.flush()?;
+        file.get_ref().sync_all()?;
+        Ok(())
+    }
+}
+
+/// Full scale is 32,767 on both sides, so that silence stays 0 and the two rails are alike.
+fn to_pcm16(sample: f32) -> i16 {
+    // A cast from float to integer saturates, but only at −32,768; the clamp keeps the rails alike.
+    (sample.clamp(-1.0, 1.0) * 32_767.0).round_ties_even() as i16
+}
+
+/// A name in the same folder, so that the rename cannot cross file systems, and unlike that of any other
+/// writer of the same file.
+fn partial_beside(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}-{}.part", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audio(samples: &[f32]) -> Audio {
+        Audio { samples: samples.to_vec(), sample_rate: 24_000 }
+    }
+
+    #[test]
+    fn samples_are_rounded_and_clamped() {
+        for (sample, expected) in [
+            (0.0, 0),
+            (1.0, 32_767),
+            (-1.0, -32_767),
+            (1.5, 32_767),
+            (-2.0, -32_767),
+            (1.6 / 32_767.0, 2),
+            (-1.6 / 32_767.0, -2),
+            (0.4 / 32_767.0, 0),
+        ] {
+            assert_eq!(to_pcm16(sample), expected, "{sample}");
+        }
+    }
+
+    #[test]
+    fn a_second_is_24_000_samples() {
+        assert_eq!(audio(&vec![0.0; 36_000]).duration(), Duration::from_millis(1_500));
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_back_and_nothing_else_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        audio(&[0.0, 0.5, -0.5, 2.0]).write_wav(&path).unwrap();
+        audio(&[0.25, -1.0]).write_wav(&path).unwrap();
+        let mut reader = hound::WavReader::open(&path).unwrap();
+        assert_eq!(reader.spec().sample_rate, 24_000);
+        assert_eq!((reader.spec().channels, reader.spec().bits_per_sample), (1, 16));
+        let samples: Vec<i16> = reader.samples().map(Result::unwrap).collect();
+        assert_eq!(samples, [8_192, -32_767]);
+        assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1, "a partial file was left behind");
+    }
+
+    #[test]
+    fn a_sample_that_is_not_a_number_is_refused_before_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = audio(&[0.0, f32::NAN]).write_wav(folder.path().join("a.wav")).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::SampleNotFinite { index: 1, value } if value.is_nan()));
+        assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing").join("a.wav");
+        let error = audio(&[0.0]).write_wav(&path).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::WriteAudio { path });
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}

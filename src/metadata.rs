@@ -1,0 +1,152 @@
+//! What an artifact is: the JSON beside an `.onnx` file, and the same data as constants in a binary.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// Text that is owned when it was read from JSON and borrowed when it is a constant of the binary.
+pub type Text = Cow<'static, str>;
+
+/// A list that is owned when it was read from JSON and borrowed when it is a constant of the binary.
+pub type List<T> = Cow<'static, [T]>;
+
+/// The metadata of an artifact. Every digest is SHA-256 in 64 lower-case hexadecimal digits.
+///
+/// Nothing in it depends on a clock or on the machine, so equal inputs give equal metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// The file name of the artifact: `<base>.<scheme>.onnx`.
+    pub name: Text,
+    /// The quantization scheme that made it, such as `weights-int8`.
+    pub scheme: Text,
+    /// The digest of the artifact.
+    pub sha256: Text,
+    /// The size of the artifact in bytes.
+    pub bytes: u64,
+    /// The float model it was made from.
+    pub base: Base,
+    /// The digest of the recipe file.
+    pub recipe_sha256: Text,
+    /// The digest of the precision plan, where the scheme takes one.
+    pub plan_sha256: Option<Text>,
+    /// The version of the quantizer, as in its package.
+    pub tool_version: Text,
+    /// The operator sets the graph imports.
+    pub onnx_opset: List<OperatorSet>,
+    /// The version of the ONNX intermediate representation (`ModelProto.ir_version`).
+    pub onnx_ir: i64,
+    /// The inputs of the graph, in its order.
+    pub inputs: List<TensorInfo>,
+    /// The outputs of the graph, in its order.
+    pub outputs: List<TensorInfo>,
+    /// How many rows the token embedding has: ids `0..vocabulary_size` are valid.
+    pub vocabulary_size: u32,
+    /// Samples per second of the audio output.
+    pub sample_rate: u32,
+    /// What the initializers are stored as.
+    pub precisions: List<Precision>,
+    /// ONNX Runtime session configuration the artifact was gated with, and is to be run with.
+    pub session_options: List<SessionOption>,
+    /// The licence of the artifact as an SPDX expression.
+    pub licence: Text,
+    /// Whom to name when the artifact is passed on.
+    pub attribution: Text,
+}
+
+/// The float model that an artifact was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// Its name in the recipe, such as `kokoro-v1.0`.
+    pub name: Text,
+    /// The digest of its file.
+    pub sha256: Text,
+    /// The size of its file in bytes.
+    pub bytes: u64,
+    /// How far it can be trusted.
+    pub kind: BaseKind,
+}
+
+/// Where a base came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BaseKind {
+    /// The published float model, pinned by digest.
+    Official,
+    /// Rebuilt from the published INT8 model by undoing its quantization, pinned by digest.
+    Restored,
+    /// A file of the user's, recorded by digest but pinned by nobody.
+    Local,
+}
+
+/// One operator set import of a graph.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorSet {
+    /// The domain; empty for the standard operators.
+    pub domain: Text,
+    /// The version of the set.
+    pub version: i64,
+}
+
+/// One input or output of a graph.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TensorInfo {
+    /// The name of the value.
+    pub name: Text,
+    /// The element type in lower case, such as `float32` or `int64`.
+    pub element_type: Text,
+    /// The dimensions, outermost first.
+    pub shape: List<Dimension>,
+}
+
+/// One dimension of a shape: an integer in JSON if it is fixed, a string if it is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Dimension {
+    /// A fixed number of elements.
+    Fixed(u64),
+    /// A length known at run time only, by its name in the graph; empty if the graph gives none.
+    Symbolic(Text),
+}
+
+/// How much of an artifact is stored in one element type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::struct_field_names, reason = "the names are those of the JSON")]
+pub struct Precision {
+    /// The element type in lower case, such as `int8`.
+    pub precision: Text,
+    /// How many initializers are stored in it.
+    pub tensors: u64,
+    /// How many bytes these initializers take.
+    pub bytes: u64,
+}
+
+/// One session configuration entry of ONNX Runtime, such as `session.disable_quant_qdq` = `1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionOption {
+    /// The key.
+    pub key: Text,
+    /// The value.
+    pub value: Text,
+}
+
+/// The contents of `artifacts/chosen.json`: which artifact a build embeds.
+///
+/// Both files lie in the folder of `chosen.json` itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    /// The file name of the artifact.
+    pub file: String,
+    /// The digest of the artifact.
+    pub sha256: String,
+    /// The file name of its metadata.
+    pub metadata: String,
+    /// The digest of its metadata.
+    pub metadata_sha256: String,
+}

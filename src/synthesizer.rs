@@ -1,0 +1,291 @@
+//! Speech from token ids and a style: one ONNX Runtime session on a Kokoro model.
+
+use std::path::{Path, PathBuf};
+
+use ort::session::Session;
+use ort::session::builder::SessionBuilder;
+use ort::value::TensorRef;
+
+use crate::audio::Audio;
+use crate::error::{Error, ErrorKind};
+use crate::interface::Interface;
+use crate::metadata::Metadata;
+use crate::runtime::{Runtime, RuntimeMessage};
+use crate::voice::{MAX_PHONEMES, STYLE_LEN, Style};
+
+/// Samples per second of what a Kokoro model says.
+pub const SAMPLE_RATE: u32 = 24_000;
+
+/// The speeds that are accepted. The model stretches its predicted durations by 1 / speed; far outside of this
+/// range a sentence has no frames, or more than memory holds.
+const SPEEDS: std::ops::RangeInclusive<f32> = 0.1..=10.0;
+
+/// How a session is made.
+#[derive(Clone, Debug)]
+pub struct SynthesizerOptions {
+    threads: Option<usize>,
+    session_options: Vec<(String, String)>,
+    vocabulary_size: u32,
+    profile: Option<PathBuf>,
+}
+
+impl Default for SynthesizerOptions {
+    /// The runtime's own choice of threads, no session configuration, the 178 rows of Kokoro v1.0.
+    fn default() -> Self {
+        Self { threads: None, session_options: Vec::new(), vocabulary_size: 178, profile: None }
+    }
+}
+
+impl SynthesizerOptions {
+    /// The vocabulary size and the session configuration that an artifact was gated with.
+    pub fn for_artifact(metadata: &Metadata) -> Self {
+        let entries = metadata.session_options.iter();
+        let session_options = entries.map(|entry| (entry.key.to_string(), entry.value.to_string())).collect();
+        Self { session_options, vocabulary_size: metadata.vocabulary_size, ..Self::default() }
+    }
+
+    /// How many threads an operator may use. 0 leaves the choice to the runtime: one for each physical core.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = (threads > 0).then_some(threads);
+        self
+    }
+
+    /// A session configuration entry of ONNX Runtime, such as `session.disable_quant_qdq` = `1`. The last value
+    /// given for a key holds.
+    #[must_use]
+    pub fn session_option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let key = key.into();
+        self.session_options.retain(|(known, _)| *known != key);
+        self.session_options.push((key, value.into()));
+        self
+    }
+
+    /// How many rows the token embedding has: ids `0..size` are accepted.
+    #[must_use]
+    pub fn vocabulary_size(mut self, size: u32) -> Self {
+        self.vocabulary_size = size;
+        self
+    }
+
+    /// Profiles every run into a JSON file whose name begins with `prefix`; see
+    /// [`Synthesizer::finish_profile`].
+    #[must_use]
+    pub fn profile(mut self, prefix: impl Into<PathBuf>) -> Self {
+        self.profile = Some(prefix.into());
+        self
+    }
+
+    fn builder(&self, runtime: &Runtime) -> Result<SessionBuilder, Error> {
+        let refused = |option: &str, source: RuntimeMessage| {
+            Error::with_source(ErrorKind::SessionOption { option: option.to_owned() }, source)
+        };
+        // Without an explicit provider the runtime's automatic choice could take another device.
+        let cpu = [ort::ep::CPU::default().build().error_on_failure()];
+        let mut builder = Session::builder(&runtime.environment)
+            .map_err(|source| refused("session", source.into()))?
+            .with_execution_providers(cpu)
+            .map_err(|source| refused("CPUExecutionProvider", source.into()))?;
+        if let Some(threads) = self.threads {
+            builder = builder
+                .with_intra_threads(threads)
+                .map_err(|source| refused(&format!("threads={threads}"), source.into()))?;
+        }
+        for (key, value) in &self.session_options {
+            builder = builder
+                .with_config_entry(key, value)
+                .map_err(|source| refused(&format!("{key}={value}"), source.into()))?;
+        }
+        if let Some(prefix) = &self.profile {
+            builder = builder
+                .with_profiling(prefix)
+                .map_err(|source| refused(&format!("profile={}", prefix.display()), source.into()))?;
+        }
+        Ok(builder)
+    }
+}
+
+/// A Kokoro model, ready to speak. One thread at a time: make one for each thread that speaks.
+#[derive(Debug)]
+pub struct Synthesizer {
+    session: Session,
+    interface: Interface,
+    vocabulary_size: u32,
+}
+
+impl Synthesizer {
+    /// The model embedded in this binary, with the session configuration it was gated with.
+    ///
+    /// For other options, give [`MODEL`](crate::MODEL) to [`Self::from_bytes`] with
+    /// [`SynthesizerOptions::for_artifact`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NothingEmbedded`] in a build without an artifact, else as [`Self::from_bytes`].
+    #[cfg(feature = "embed")]
+    pub fn embedded(runtime: &Runtime) -> Result<Self, Error> {
+        if crate::MODEL.is_empty() {
+            return Err(ErrorKind::NothingEmbedded.into());
+        }
+        let options = SynthesizerOptions::for_artifact(&crate::METADATA);
+        Self::load(runtime, &crate::METADATA.name, crate::MODEL.len() as u64, &options, |builder| {
+            builder.commit_from_memory(crate::MODEL)
+        })
+    }
+
+    /// A model in the `.onnx` format, in memory. The bytes are not needed after the call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SessionOption`], [`ErrorKind::ModelRejected`] with what the runtime said, and
+    /// [`ErrorKind::ModelInterface`] if the inputs and outputs are not those of Kokoro: `tokens: int64[1, n]`,
+    /// `style: float32[1, 256]` and `speed: float32[1]` give `audio: float32[n]`.
+    pub fn from_bytes(runtime: &Runtime, model: &[u8], options: &SynthesizerOptions) -> Result<Self, Error> {
+        Self::load(runtime, "bytes in memory", model.len() as u64, options, |builder| {
+            builder.commit_from_memory(model)
+        })
+    }
+
+    /// A model in an `.onnx` file; external data is looked for beside it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ModelUnreadable`], else as [`Self::from_bytes`].
+    pub fn from_file(
+        runtime: &Runtime,
+        path: impl AsRef<Path>,
+        options: &SynthesizerOptions,
+    ) -> Result<Self, Error> {
+        let path = path.as_ref();
+        // Opened by us first: the runtime does not tell a missing file from a forbidden one.
+        let file = fs_err::File::open(path).and_then(|file| file.metadata()).map_err(|source| {
+            Error::with_source(ErrorKind::ModelUnreadable { path: path.to_path_buf() }, source)
+        })?;
+        Self::load(runtime, &path.display().to_string(), file.len(), options, |builder| {
+            builder.commit_from_file(path)
+        })
+    }
+
+    fn load(
+        runtime: &Runtime,
+        model: &str,
+        bytes: u64,
+        options: &SynthesizerOptions,
+        commit: impl FnOnce(&mut SessionBuilder) -> ort::Result<Session>,
+    ) -> Result<Self, Error> {
+        let mut builder = options.builder(runtime)?;
+        let session = commit(&mut builder).map_err(|source| {
+            let kind = ErrorKind::ModelRejected { model: model.to_owned(), bytes };
+            Error::with_source(kind, RuntimeMessage::from(source))
+        })?;
+        let interface = Interface::of(&session, model)?;
+        Ok(Self { session, interface, vocabulary_size: options.vocabulary_size })
+    }
+
+    /// Speaks 1 to 510 phoneme ids, given without padding: the 0 before and after is added here.
+    ///
+    /// `style` is the row of a voice for the number of ids, see
+    /// [`VoiceStyles::style`](crate::VoiceStyles::style). `speed` is 1.0 for the pace of the voice, more for
+    /// faster speech, and must lie in 0.1..=10.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoTokens`], [`ErrorKind::TooManyTokens`], [`ErrorKind::TokenOutOfVocabulary`] and
+    /// [`ErrorKind::Speed`] before the model is run; [`ErrorKind::Inference`] and [`ErrorKind::NoAudio`] after.
+    pub fn speak_tokens(&mut self, phoneme_ids: &[i64], style: &Style, speed: f32) -> Result<Audio, Error> {
+        let tokens = padded(phoneme_ids, self.vocabulary_size)?;
+        if !SPEEDS.contains(&speed) {
+            return Err(ErrorKind::Speed { found: speed }.into());
+        }
+        let samples = self.run(&tokens, style, speed).map_err(|source| {
+            Error::with_source(
+                ErrorKind::Inference { tokens: phoneme_ids.len() },
+                RuntimeMessage::from(source),
+            )
+        })?;
+        if samples.is_empty() {
+            return Err(ErrorKind::NoAudio { tokens: phoneme_ids.len() }.into());
+        }
+        Ok(Audio { samples, sample_rate: SAMPLE_RATE })
+    }
+
+    fn run(&mut self, tokens: &[i64], style: &Style, speed: f32) -> ort::Result<Vec<f32>> {
+        let (style, speed) = (style.values().as_slice(), [speed]);
+        let Interface { tokens: tokens_name, style: style_name, speed: speed_name, audio } = &self.interface;
+        let inputs = ort::inputs![
+            tokens_name.as_str() => TensorRef::from_array_view(([1, tokens.len()], tokens))?,
+            style_name.as_str() => TensorRef::from_array_view(([1, STYLE_LEN], style))?,
+            speed_name.as_str() => TensorRef::from_array_view(([1], speed.as_slice()))?,
+        ];
+        let outputs = self.session.run(inputs)?;
+        let (_, samples) = outputs[audio.as_str()].try_extract_tensor::<f32>()?;
+        Ok(samples.to_vec())
+    }
+
+    /// Ends the profile begun with [`SynthesizerOptions::profile`] and returns its file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Profile`] with what the runtime said.
+    pub fn finish_profile(&mut self) -> Result<PathBuf, Error> {
+        let file = self.session.end_profiling();
+        file.map(PathBuf::from)
+            .map_err(|source| Error::with_source(ErrorKind::Profile, RuntimeMessage::from(source)))
+    }
+}
+
+/// The `tokens` input: the ids with the padding id 0 on both sides, as the model was trained on.
+///
+/// An id outside of the embedding would read past a table in the runtime, so every one is checked.
+fn padded(phoneme_ids: &[i64], vocabulary_size: u32) -> Result<Vec<i64>, ErrorKind> {
+    match phoneme_ids.len() {
+        0 => return Err(ErrorKind::NoTokens),
+        1..=MAX_PHONEMES => {}
+        found => return Err(ErrorKind::TooManyTokens { found }),
+    }
+    if let Some(position) = phoneme_ids.iter().position(|id| !(0..i64::from(vocabulary_size)).contains(id)) {
+        let id = phoneme_ids[position];
+        return Err(ErrorKind::TokenOutOfVocabulary { position, id, vocabulary_size });
+    }
+    let mut tokens = Vec::with_capacity(phoneme_ids.len() + 2);
+    tokens.push(0);
+    tokens.extend_from_slice(phoneme_ids);
+    tokens.push(0);
+    Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_padded_with_zero_on_both_sides() {
+        assert_eq!(padded(&[50, 83], 178), Ok(vec![0, 50, 83, 0]));
+        assert_eq!(padded(&[177; 510], 178).unwrap().len(), 512);
+    }
+
+    #[test]
+    fn each_bad_input_has_its_kind() {
+        assert_eq!(padded(&[], 178), Err(ErrorKind::NoTokens));
+        assert_eq!(padded(&[1; 511], 178), Err(ErrorKind::TooManyTokens { found: 511 }));
+        for (position, id) in [(1, 178), (1, -1), (1, i64::MIN), (1, i64::MAX)] {
+            let expected = ErrorKind::TokenOutOfVocabulary { position, id, vocabulary_size: 178 };
+            assert_eq!(padded(&[177, id, 0], 178), Err(expected));
+        }
+    }
+
+    #[test]
+    fn speeds_outside_of_the_range_and_no_number_are_refused() {
+        for speed in [f32::NAN, f32::INFINITY, -1.0, 0.0, 0.099, 10.01] {
+            assert!(!SPEEDS.contains(&speed), "{speed}");
+        }
+        for speed in [0.1, 1.0, 10.0] {
+            assert!(SPEEDS.contains(&speed), "{speed}");
+        }
+    }
+
+    #[test]
+    fn the_last_value_of_a_session_option_holds() {
+        let options = SynthesizerOptions::default()
+            .session_option("a", "1")
+            .session_option("b", "2")
+            .session_option("a", "3");
+        let expected = [("b", "2"), ("a", "3")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(options.session_options, expected);
+    }
+}

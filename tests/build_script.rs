@@ -1,0 +1,398 @@
+//! The modules of the build script: which artifact is found, what is refused, and what is generated.
+#![cfg(feature = "embed")]
+#![allow(missing_docs, dead_code, reason = "the modules of another crate, used in part")]
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+#[path = "../build/mod.rs"]
+mod build;
+
+use build::artifact::{Failure, resolve};
+use build::embed::{Format, assembly, generate};
+use build::metadata::{Chosen, Metadata};
+use build::settings::{Settings, Source, Target, cache};
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+const MODEL: &[u8] = b"the bytes of a model";
+
+fn metadata_json() -> serde_json::Value {
+    serde_json::json!({
+        "name": "a.onnx", "scheme": "weights-int8", "sha256": hex(MODEL), "bytes": MODEL.len(),
+        "base": {"name": "kokoro-v1.0", "sha256": "0".repeat(64), "bytes": 325_532_387, "kind": "restored"},
+        "recipe_sha256": "1".repeat(64), "plan_sha256": null, "tool_version": "0.1.0",
+        "onnx_opset": [{"domain": "", "version": 20}], "onnx_ir": 9,
+        "inputs": [{"name": "tokens", "element_type": "int64", "shape": [1, "sequence_length"]}],
+        "outputs": [{"name": "audio", "element_type": "float32", "shape": ["audio_length"]}],
+        "vocabulary_size": 178, "sample_rate": 24_000,
+        "precisions": [{"precision": "int8", "tensors": 3, "bytes": 5}],
+        "session_options": [{"key": "session.disable_quant_qdq", "value": "1"}],
+        "licence": "Apache-2.0", "attribution": "a \"quoted\" \\ name"
+    })
+}
+
+/// A package with `artifacts/`, a cache and an `OUT_DIR`, all in one folder that is removed at the end.
+struct Room {
+    folder: TempDir,
+    settings: Settings,
+}
+
+impl Room {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["artifacts", "cache", "out"] {
+            fs_err::create_dir(path(name)).unwrap();
+        }
+        let settings = Settings {
+            source: Source::Package(path("artifacts").join("chosen.json")),
+            cache: Some(path("cache")),
+            package: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
+            out: path("out"),
+            // Without a compiler the digest is computed here; one test below covers the helper.
+            rustc: None,
+            linker: None,
+            target: Target::default(),
+        };
+        Self { folder, settings }
+    }
+
+    /// A room whose artifact is complete.
+    fn complete() -> Self {
+        let room = Self::new();
+        room.write("artifacts/a.onnx", MODEL);
+        room.write_metadata(&metadata_json());
+        room
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        fs_err::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs_err::write(self.path(name), bytes).unwrap();
+    }
+
+    /// Writes the metadata, and a `chosen.json` that fits it.
+    fn write_metadata(&self, metadata: &serde_json::Value) {
+        let metadata = metadata.to_string();
+        self.write("artifacts/a.json", metadata.as_bytes());
+        self.write_chosen(&Chosen {
+            file: "a.onnx".to_owned(),
+            sha256: hex(MODEL),
+            metadata: "a.json".to_owned(),
+            metadata_sha256: hex(metadata.as_bytes()),
+        });
+    }
+
+    fn write_chosen(&self, chosen: &Chosen) {
+        self.write("artifacts/chosen.json", &serde_json::to_vec(chosen).unwrap());
+    }
+
+    fn chosen(&self) -> Chosen {
+        serde_json::from_slice(&fs_err::read(self.path("artifacts/chosen.json")).unwrap()).unwrap()
+    }
+
+    /// The failure, after a look that nothing was left in `OUT_DIR`.
+    fn failure(&self) -> Failure {
+        let failure = resolve(&self.settings).unwrap_err();
+        let left: Vec<_> = fs_err::read_dir(self.path("out")).unwrap().map(|it| it.unwrap().path()).collect();
+        assert_eq!(left, Vec::<PathBuf>::new(), "half-written: {failure}");
+        let text = failure.to_string();
+        assert!(text.contains("`cargo xtask quantize`"), "{text}");
+        failure
+    }
+
+    #[track_caller]
+    fn fails_with(&self, parts: &[&str]) {
+        let text = self.failure().to_string();
+        for part in parts {
+            assert!(text.contains(part), "expected `{part}` in:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn the_chosen_artifact_is_copied_under_its_digest() {
+    let room = Room::complete();
+    let artifact = resolve(&room.settings).unwrap().unwrap();
+    assert_eq!(artifact.copy, room.path("out").join(format!("{}.onnx", hex(MODEL))));
+    assert_eq!(fs_err::read(&artifact.copy).unwrap(), MODEL);
+    assert_eq!(serde_json::to_value(&artifact.metadata).unwrap(), metadata_json());
+    let watched =
+        ["artifacts/chosen.json", "artifacts/a.json", "artifacts/a.onnx"].map(|name| room.path(name));
+    assert_eq!(artifact.watched, watched);
+}
+
+#[test]
+fn a_new_model_replaces_the_copy_of_the_old_one() {
+    let room = Room::complete();
+    room.write("out/old.onnx", b"old");
+    resolve(&room.settings).unwrap();
+    assert_eq!(fs_err::read_dir(room.path("out")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_model_that_is_not_in_artifacts_comes_from_the_cache() {
+    let room = Room::complete();
+    fs_err::remove_file(room.path("artifacts/a.onnx")).unwrap();
+    room.write(&format!("cache/{}/a.onnx", hex(MODEL)), MODEL);
+    let artifact = resolve(&room.settings).unwrap().unwrap();
+    assert_eq!(fs_err::read(&artifact.copy).unwrap(), MODEL);
+}
+
+#[test]
+fn an_onnx_file_with_its_metadata_can_be_given() {
+    let mut room = Room::complete();
+    fs_err::remove_file(room.path("artifacts/chosen.json")).unwrap();
+    room.settings.source = Source::Given(room.path("artifacts/a.onnx"));
+    assert_eq!(resolve(&room.settings).unwrap().unwrap().metadata.name, "a.onnx");
+    room.write("artifacts/a.onnx", b"the bytes of b model");
+    room.fails_with(&["artifacts/a.onnx", &hex(MODEL), &hex(b"the bytes of b model")]);
+    fs_err::remove_file(room.path("artifacts/a.json")).unwrap();
+    room.fails_with(&["artifacts/a.json"]);
+}
+
+#[test]
+fn nothing_asked_for_is_nothing_embedded() {
+    let mut room = Room::new();
+    room.settings.source = Source::Nothing;
+    assert!(resolve(&room.settings).unwrap().is_none());
+    let source = generate(None, &room.settings.target).unwrap();
+    assert!(source.contains("pub static MODEL: &[u8] = &[];") && source.contains("vocabulary_size: 0,"));
+}
+
+#[test]
+fn without_a_choice_the_message_names_the_place() {
+    let room = Room::new();
+    let place = room.path("artifacts/chosen.json");
+    room.fails_with(&[&format!("looked in: `{}`", place.display())]);
+}
+
+#[test]
+fn a_missing_model_is_named_with_its_digest_and_every_place() {
+    let room = Room::complete();
+    fs_err::remove_file(room.path("artifacts/a.onnx")).unwrap();
+    let cached = room.path("cache").join(hex(MODEL)).join("a.onnx");
+    let beside = room.path("artifacts/a.onnx");
+    room.fails_with(&[
+        "`a.onnx` is missing",
+        &format!("digest: `{}`", hex(MODEL)),
+        &format!("looked in: `{}`", beside.display()),
+        &format!("looked in: `{}`", cached.display()),
+    ]);
+}
+
+#[test]
+fn changed_bytes_are_refused_with_both_digests() {
+    let room = Room::complete();
+    let tampered = b"the bytes of a modem";
+    assert_eq!(tampered.len(), MODEL.len());
+    room.write("artifacts/a.onnx", tampered);
+    room.fails_with(&[&hex(MODEL), &hex(tampered), "artifacts/a.onnx"]);
+}
+
+#[test]
+fn a_truncated_model_is_refused_by_its_size() {
+    let room = Room::complete();
+    room.write("artifacts/a.onnx", &MODEL[..7]);
+    room.fails_with(&["has 7 bytes, expected 20 by its metadata"]);
+}
+
+#[test]
+fn changed_metadata_is_refused_with_both_digests() {
+    let room = Room::complete();
+    let expected = room.chosen().metadata_sha256;
+    room.write("artifacts/a.json", b"{}");
+    room.fails_with(&["artifacts/a.json", &expected, &hex(b"{}")]);
+}
+
+#[test]
+fn unknown_and_missing_keys_are_named() {
+    let room = Room::complete();
+    let mut metadata = metadata_json();
+    metadata["colour"] = "blue".into();
+    room.write_metadata(&metadata);
+    room.fails_with(&["artifacts/a.json", "unknown field `colour`"]);
+
+    let mut metadata = metadata_json();
+    metadata["base"]["colour"] = "blue".into();
+    room.write_metadata(&metadata);
+    room.fails_with(&["unknown field `colour`"]);
+
+    let mut metadata = metadata_json();
+    metadata.as_object_mut().unwrap().remove("vocabulary_size");
+    room.write_metadata(&metadata);
+    room.fails_with(&["missing field `vocabulary_size`"]);
+
+    let mut metadata = metadata_json();
+    metadata["base"]["kind"] = "found".into();
+    room.write_metadata(&metadata);
+    room.fails_with(&["unknown variant `found`", "`official`"]);
+
+    room.write("artifacts/chosen.json", br#"{"file": "a.onnx", "digest": ""}"#);
+    room.fails_with(&["artifacts/chosen.json", "unknown field `digest`"]);
+}
+
+#[test]
+fn metadata_of_another_artifact_is_refused() {
+    let room = Room::complete();
+    let mut metadata = metadata_json();
+    metadata["sha256"] = "2".repeat(64).into();
+    room.write_metadata(&metadata);
+    room.fails_with(&[&hex(MODEL), &"2".repeat(64)]);
+}
+
+#[test]
+fn a_choice_cannot_lead_out_of_its_folder() {
+    let room = Room::complete();
+    room.write("a.onnx", MODEL);
+    for file in ["../a.onnx", "/a.onnx", "..", "", "b/../a.onnx"] {
+        room.write_chosen(&Chosen { file: file.to_owned(), ..room.chosen() });
+        room.fails_with(&[&format!("names `{file}`, expected a plain file name")]);
+    }
+}
+
+#[test]
+fn what_is_no_digest_is_refused() {
+    let room = Room::complete();
+    for sha256 in ["", "abc", &hex(MODEL).to_uppercase(), &format!("../{}", &hex(MODEL)[3..])] {
+        let chosen = room.chosen();
+        room.write_chosen(&Chosen { sha256: sha256.to_owned(), ..chosen.clone() });
+        room.fails_with(&[&format!("`sha256` = `{sha256}`")]);
+        room.write_chosen(&Chosen { metadata_sha256: sha256.to_owned(), ..chosen.clone() });
+        room.fails_with(&[&format!("`metadata_sha256` = `{sha256}`")]);
+        room.write_chosen(&chosen);
+    }
+}
+
+#[test]
+fn the_digest_is_that_of_sha2_at_every_length_around_the_blocks() {
+    let bytes: Vec<u8> = (0..600_000_u32).map(|index| (index.wrapping_mul(index) >> 7) as u8).collect();
+    for length in (0..200).chain([(1 << 18) - 1, 1 << 18, (1 << 18) + 1, 600_000]) {
+        let found = build::sha256::hex_digest(&bytes[..length]).unwrap();
+        assert_eq!(found, hex(&bytes[..length]), "{length} bytes");
+    }
+}
+
+#[test]
+fn the_compiled_helper_gives_the_same_digest() {
+    let mut room = Room::new();
+    let file = room.path("file");
+    let bytes = vec![7; 1_000_003];
+    fs_err::write(&file, &bytes).unwrap();
+    room.settings.rustc = Some(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    assert_eq!(build::digest::of_file(&file, &room.settings).unwrap(), hex(&bytes));
+    let helper = room.path("out").join(format!("hasher{}", std::env::consts::EXE_SUFFIX));
+    assert_eq!(build::digest::ask(&helper, &file), Some(hex(&bytes)), "the helper itself answers");
+}
+
+#[test]
+fn a_compiler_that_fails_leaves_the_digest_right() {
+    let mut room = Room::new();
+    let file = room.path("file");
+    fs_err::write(&file, MODEL).unwrap();
+    room.settings.rustc = Some(room.path("no-rustc").into());
+    assert_eq!(build::digest::of_file(&file, &room.settings).unwrap(), hex(MODEL));
+}
+
+fn settings(variables: &[(&str, &str)]) -> Settings {
+    let mut all = HashMap::from([("CARGO_MANIFEST_DIR", "/package"), ("OUT_DIR", "/out")]);
+    all.extend(variables.iter().copied());
+    Settings::read(|name| all.get(name).map(OsString::from))
+}
+
+#[test]
+fn the_variables_decide_the_source() {
+    let package = Source::Package(Path::new("/package").join("artifacts").join("chosen.json"));
+    for (variables, source) in [
+        (vec![], package.clone()),
+        (vec![("KOKORO_MODEL_ARTIFACT", "")], package),
+        (vec![("KOKORO_MODEL_ARTIFACT", "none")], Source::Nothing),
+        (vec![("DOCS_RS", "1")], Source::Nothing),
+        (vec![("KOKORO_MODEL_ARTIFACT", "/a/b.onnx")], Source::Given("/a/b.onnx".into())),
+        (vec![("KOKORO_MODEL_ARTIFACT", "a/b.onnx")], Source::Given("/package/a/b.onnx".into())),
+    ] {
+        assert_eq!(settings(&variables).source, source, "{variables:?}");
+    }
+}
+
+#[test]
+fn a_linker_is_passed_on_only_for_this_machine() {
+    let here = [("RUSTC_LINKER", "mold"), ("HOST", "x"), ("TARGET", "x")];
+    assert_eq!(settings(&here).linker, Some("mold".into()));
+    let there = [("RUSTC_LINKER", "mold"), ("HOST", "x"), ("TARGET", "y")];
+    assert_eq!(settings(&there).linker, None);
+}
+
+#[test]
+fn the_cache_is_where_the_user_keeps_caches() {
+    type Variables = &'static [(&'static str, &'static str)];
+    let cases: [(Variables, bool, Option<&str>); 8] = [
+        (&[("KOKORO_MODEL_CACHE", "/c"), ("HOME", "/h")], false, Some("/c")),
+        (&[("HOME", "/h")], false, Some("/h/.cache/kokoro-model")),
+        (&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")], false, Some("/x/kokoro-model")),
+        (&[("HOME", "/h"), ("XDG_CACHE_HOME", "x")], false, Some("/h/.cache/kokoro-model")),
+        (&[], false, None),
+        (&[("LOCALAPPDATA", "/l"), ("USERPROFILE", "/u")], true, Some("/l/kokoro-model")),
+        (&[("USERPROFILE", "/u")], true, Some("/u/AppData/Local/kokoro-model")),
+        (&[("HOME", "/h")], true, None),
+    ];
+    for (variables, windows, expected) in cases {
+        let variables: HashMap<_, _> = variables.iter().copied().collect();
+        let found = cache(|name| variables.get(name).map(OsString::from), windows);
+        assert_eq!(found, expected.map(PathBuf::from), "{variables:?}");
+    }
+}
+
+#[test]
+fn every_target_has_a_way_to_embed() {
+    for (arch, family, vendor, format) in [
+        ("x86_64", "unix", "unknown", Some(Format::Elf)),
+        ("aarch64", "unix", "apple", Some(Format::MachO)),
+        ("x86_64", "windows", "pc", Some(Format::Coff)),
+        ("x86", "windows", "pc", None),
+        ("wasm32", "wasm", "unknown", None),
+        ("sparc64", "unix", "unknown", None),
+    ] {
+        let target = Target { arch: arch.into(), family: family.into(), vendor: vendor.into() };
+        assert_eq!(Format::of(&target), format, "{target:?}");
+    }
+}
+
+#[test]
+fn the_assembly_covers_every_byte_once_and_escapes_the_path() {
+    for (bytes, pieces) in [((9 << 20) + 5, 16), (9 << 20, 1), (1, 1), (4095, 1), (4097, 2)] {
+        let text = assembly(Format::Elf, "symbol", r#"C:\a "b".onnx"#, bytes);
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with(".incbin")).collect();
+        // A file of whole pages is read as a whole for each piece: more than one could take gigabytes.
+        assert_eq!(lines.len(), pieces, "{bytes} bytes");
+        let mut end = 0;
+        for line in lines {
+            let (path, numbers) = line[".incbin ".len()..].rsplit_once("\", ").unwrap();
+            assert_eq!(path, r#""C:\\a \"b\".onnx"#);
+            let (start, length) = numbers.split_once(", ").unwrap();
+            assert_eq!(start.parse::<u64>().unwrap(), end, "the pieces follow each other");
+            assert_eq!(end % 4096, 0, "an aligned start, so no padding");
+            end += length.parse::<u64>().unwrap();
+        }
+        assert_eq!(end, bytes);
+        assert!(text.ends_with(".text\n"), "the section of what follows");
+    }
+    let text = assembly(Format::MachO, "symbol", "a.onnx", 1);
+    assert!(text.contains("\n_symbol:\n") && text.contains(".private_extern _symbol\n"), "{text}");
+}
+
+#[test]
+fn the_metadata_type_reads_what_it_writes() {
+    let metadata: Metadata = serde_json::from_value(metadata_json()).unwrap();
+    assert_eq!(serde_json::to_value(&metadata).unwrap(), metadata_json());
+}

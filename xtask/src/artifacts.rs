@@ -1,0 +1,263 @@
+//! The artifacts folder: candidates on their way in, artifacts, and which of them is chosen.
+//!
+//! A file appears under its name only when it is whole. A new candidate waits in `staged/` until the gates
+//! have spoken; what was chosen before stays in place until then.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow};
+use kokoro_model::{Chosen, Metadata};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::digest::{Digest, HashingWriter};
+use crate::failure::Failure;
+
+/// The folder that build.rs reads from.
+#[derive(Debug, Clone)]
+pub struct Artifacts {
+    folder: PathBuf,
+}
+
+/// An `.onnx` file with what is known of it.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    /// The metadata that stands beside the file.
+    pub metadata: Metadata,
+    /// Where the file is now.
+    pub path: PathBuf,
+}
+
+impl Artifact {
+    /// The digest of the file.
+    ///
+    /// # Errors
+    /// The metadata's digest is none.
+    pub fn sha256(&self) -> Result<Digest> {
+        Ok(self.metadata.sha256.parse()?)
+    }
+}
+
+impl Artifacts {
+    /// The folder, which need not exist yet.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The WAV files of the smoke gate.
+    pub fn audio(&self) -> PathBuf {
+        self.folder.join("audio")
+    }
+
+    /// Sizes, operators, gates and benchmark of the last run.
+    pub fn results(&self) -> PathBuf {
+        self.folder.join("quantization_comparison_results.json")
+    }
+
+    /// Candidates that no gate has judged yet.
+    pub fn staged(&self) -> PathBuf {
+        self.folder.join("staged")
+    }
+
+    /// Waits until no other run works in this folder; `waiting` is called if one does.
+    ///
+    /// # Errors
+    /// The folder or its lock cannot be made.
+    pub fn lock(&self, waiting: impl FnOnce()) -> Result<fs_err::File> {
+        fs_err::create_dir_all(&self.folder)?;
+        let path = self.folder.join(".lock");
+        let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => {
+                waiting();
+                file.lock()?;
+            }
+            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
+        }
+        Ok(file)
+    }
+
+    /// The artifact of that name, if its file has the digest that its metadata says.
+    ///
+    /// # Errors
+    /// A file that is there cannot be read.
+    pub fn find(&self, base: &str, scheme: &str) -> Result<Option<Artifact>> {
+        find_in(&self.folder, base, scheme)
+    }
+
+    /// As [`Self::find`], among the candidates that still wait for the gates.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_staged(&self, base: &str, scheme: &str) -> Result<Option<Artifact>> {
+        find_in(&self.staged(), base, scheme)
+    }
+
+    /// Writes a candidate and its metadata into `staged/`. `metadata` gets digest and size of what `write`
+    /// wrote.
+    ///
+    /// # Errors
+    /// The disk's; nothing is left under the candidate's name then.
+    pub fn stage(
+        &self,
+        base: &str,
+        scheme: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        metadata: impl FnOnce(Digest, u64) -> Metadata,
+    ) -> Result<Artifact> {
+        let path = self.staged().join(file_name(base, scheme));
+        let mut written = None;
+        write_atomically(&path, |file| {
+            let mut writer = HashingWriter::new(BufWriter::with_capacity(1 << 20, file));
+            write(&mut writer)?;
+            writer.flush()?;
+            written = Some((writer.bytes(), writer.finish().1));
+            Ok(())
+        })
+        .with_context(|| format!("cannot write `{}`", path.display()))?;
+        let (bytes, sha256) = written.context("nothing was written")?;
+        let metadata = metadata(sha256, bytes);
+        write_json(&path.with_extension("json"), &metadata)?;
+        Ok(Artifact { metadata, path })
+    }
+
+    /// Moves a candidate that passed its gates to its place.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn promote(&self, candidate: Artifact) -> Result<Artifact> {
+        move_to(candidate, &self.folder)
+    }
+
+    /// Moves a candidate that a gate refused to `refused/`, for a look at it.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn refuse(&self, candidate: Artifact) -> Result<Artifact> {
+        move_to(candidate, &self.folder.join("refused"))
+    }
+
+    /// Says which artifact build.rs embeds.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn choose(&self, artifact: &Artifact) -> Result<Chosen> {
+        let metadata = artifact.path.with_extension("json");
+        let name =
+            |path: &Path| path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+        let chosen = Chosen {
+            file: name(&artifact.path),
+            sha256: artifact.metadata.sha256.to_string(),
+            metadata: name(&metadata),
+            metadata_sha256: Digest::of_file(&metadata)?.to_string(),
+        };
+        write_json(&self.folder.join("chosen.json"), &chosen)?;
+        Ok(chosen)
+    }
+
+    /// The artifact that is chosen now, verified; `None` where none is, or its file is not the chosen one.
+    ///
+    /// # Errors
+    /// A file that is there cannot be read.
+    pub fn chosen(&self) -> Result<Option<Artifact>> {
+        let path = self.folder.join("chosen.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let chosen: Chosen = read_json(&path)?;
+        let path = self.folder.join(&chosen.file);
+        if !path.exists() || Digest::of_file(&path)?.to_string() != chosen.sha256 {
+            return Ok(None);
+        }
+        let metadata = read_json(&self.folder.join(&chosen.metadata))?;
+        Ok(Some(Artifact { metadata, path }))
+    }
+}
+
+fn find_in(folder: &Path, base: &str, scheme: &str) -> Result<Option<Artifact>> {
+    let path = folder.join(file_name(base, scheme));
+    let json = path.with_extension("json");
+    if !path.exists() || !json.exists() {
+        return Ok(None);
+    }
+    // Metadata of another version is no error: the artifact is simply made again.
+    let Ok(metadata) = read_json::<Metadata>(&json) else { return Ok(None) };
+    let good = Digest::of_file(&path)?.to_string() == metadata.sha256;
+    Ok(good.then_some(Artifact { metadata, path }))
+}
+
+fn move_to(artifact: Artifact, folder: &Path) -> Result<Artifact> {
+    let path = folder.join(&*artifact.metadata.name);
+    if path == artifact.path {
+        return Ok(artifact);
+    }
+    fs_err::create_dir_all(folder)?;
+    // The metadata goes first: a model whose metadata is of another one is made again, never trusted.
+    fs_err::rename(artifact.path.with_extension("json"), path.with_extension("json"))?;
+    fs_err::rename(&artifact.path, &path)?;
+    Ok(Artifact { path, ..artifact })
+}
+
+/// The file name of an artifact.
+pub fn file_name(base: &str, scheme: &str) -> String {
+    format!("{base}.{scheme}.onnx")
+}
+
+/// Reads a JSON file.
+///
+/// # Errors
+/// [`Failure::Usage`], naming the file and the place in it.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs_err::read_to_string(path)?;
+    serde_json::from_str(&text)
+        .map_err(|error| anyhow!("`{}`: {error}", path.display()))
+        .context(Failure::Usage)
+}
+
+/// Writes a JSON file, indented, with a line feed at its end.
+///
+/// # Errors
+/// The disk's.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    write_atomically(path, |file| file.write_all(&text))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Writes a file that appears under its name only when it is whole and on the disk.
+///
+/// The bytes go to `<name>.part` beside it first, a fixed name, so that a run that was killed leaves at most
+/// one file, which the next one overwrites.
+///
+/// # Errors
+/// Those of `write` and of the disk; the `.part` file is removed then.
+pub fn write_atomically(
+    path: &Path,
+    write: impl FnOnce(&mut fs_err::File) -> io::Result<()>,
+) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs_err::create_dir_all(folder)?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    let mut file = fs_err::File::create(&part)?;
+    let written = write(&mut file).and_then(|()| file.sync_all());
+    drop(file);
+    match written.and_then(|()| fs_err::rename(&part, path)) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            // The first error is the one to tell.
+            let _ = fs_err::remove_file(&part);
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The base: the float model that candidates are made from and measured against.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow};
+use bytes::Bytes;
+use clap::Args;
+use kokoro_model::BaseKind;
+use quantizer::proto::ModelProto;
+
+use crate::digest::{Digest, HashingWriter};
+use crate::failure::Failure;
+use crate::fetch::{Console, Fetcher, Held, Size, is_unavailable};
+use crate::recipe::Recipe;
+
+/// Which base to take.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Base model")]
+pub struct BaseArgs {
+    /// Take this base of the recipe and no other: `kokoro-v1.0` or `kokoro-v1.0-restored`
+    ///
+    /// Without it, the published float model is taken where it can be had, and otherwise the one that is
+    /// rebuilt from the published INT8 file, with a notice.
+    #[arg(long, value_name = "NAME", conflicts_with = "model")]
+    pub base: Option<String>,
+
+    /// Take a model of your own: an `.onnx` file with Kokoro's inputs and outputs
+    ///
+    /// It is recorded by its digest, and marked as pinned by nobody.
+    #[arg(long, value_name = "PATH")]
+    pub model: Option<PathBuf>,
+
+    /// Never fall back to the restored base
+    #[arg(long)]
+    pub locked: bool,
+}
+
+/// A float model with the digest of its bytes.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// Its name, which file names of artifacts start with.
+    pub name: String,
+    /// Who vouches for it.
+    pub kind: BaseKind,
+    /// The bytes of the `.onnx` file, verified; of one with external data, the whole as one file.
+    pub bytes: Bytes,
+    /// Their digest.
+    pub sha256: Digest,
+}
+
+impl Base {
+    /// The model, its tensors slices of the base's bytes.
+    ///
+    /// # Errors
+    /// [`Failure::Model`].
+    pub fn decode(&self) -> Result<ModelProto> {
+        decode(&self.name, &self.bytes)
+    }
+}
+
+/// Decodes the bytes of the model that messages call `name`.
+///
+/// # Errors
+/// [`Failure::Model`].
+pub fn decode(name: &str, bytes: &Bytes) -> Result<ModelProto> {
+    quantizer::model::decode(bytes.clone())
+        .with_context(|| format!("`{name}` cannot be read"))
+        .context(Failure::Model)
+}
+
+/// The base that the command line asks for, by default the best that can be had.
+///
+/// `last` is the name of the base that the present artifacts were made from: a base that was restored
+/// before is taken again without asking the network whether the published one can be had by now.
+///
+/// # Errors
+/// [`Failure::Fetch`] when nothing can be had, [`Failure::Usage`] for a name that is no base,
+/// [`Failure::Model`] when the restored model is not the pinned one or a local file is no model.
+pub fn obtain(
+    args: &BaseArgs,
+    recipe: &Recipe,
+    fetcher: &Fetcher,
+    console: &Console,
+    last: Option<&str>,
+) -> Result<Base> {
+    if let Some(path) = &args.model {
+        return local(path);
+    }
+    let restored_name = &recipe.base.restored.name;
+    match args.base.as_deref() {
+        Some(name) if name == recipe.name => return official(recipe, fetcher),
+        Some(name) if name == restored_name => return restored(recipe, fetcher, console),
+        Some(name) => {
+            return Err(anyhow!("expected `{}` or `{restored_name}` as base, found `{name}`", recipe.name)
+                .context(Failure::Usage));
+        }
+        None => {}
+    }
+    if last == Some(restored_name) && !args.locked {
+        console.say(&format!(
+            "base `{restored_name}`, as for the present artifacts; `--base {}` asks for the published one",
+            recipe.name
+        ));
+        return restored(recipe, fetcher, console);
+    }
+    match official(recipe, fetcher) {
+        Err(error) if is_unavailable(&error) && !args.locked => {
+            console.say(&format!(
+                "notice: `{}` cannot be had from here, so the base is `{restored_name}`: the published INT8 model with \
+                 its quantization undone\n{error:#}",
+                recipe.base.official
+            ));
+            restored(recipe, fetcher, console)
+        }
+        outcome => outcome,
+    }
+}
+
+fn official(recipe: &Recipe, fetcher: &Fetcher) -> Result<Base> {
+    let file = recipe.file(&recipe.base.official)?;
+    let bytes = fetcher.read(file)?;
+    Ok(Base { name: recipe.name.clone(), kind: BaseKind::Official, bytes: bytes.into(), sha256: file.sha256 })
+}
+
+/// The restored base, from the cache if it was rebuilt before.
+fn restored(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Base> {
+    let pinned = &recipe.base.restored;
+    let entry =
+        fetcher.cache().entry(&format!("{}.onnx", pinned.name), pinned.sha256, Size::Exactly(pinned.bytes));
+    let waiting = || console.say(&format!("waiting for another run that rebuilds `{}`", pinned.name));
+    let _lock = fetcher.cache().lock(&pinned.sha256.to_string(), waiting).context(Failure::Fetch)?;
+    let path = entry.path();
+    let bytes = match entry.check().context(Failure::Fetch)? {
+        Held::Good => read_verified(&path, pinned.sha256)?,
+        Held::Nothing | Held::Corrupted(_) => {
+            let bytes = rebuild(recipe, fetcher, console)?;
+            crate::artifacts::write_atomically(&path, |file| file.write_all(&bytes))
+                .with_context(|| format!("cannot keep `{}`", path.display()))
+                .context(Failure::Fetch)?;
+            bytes
+        }
+    };
+    Ok(Base { name: pinned.name.clone(), kind: BaseKind::Restored, bytes, sha256: pinned.sha256 })
+}
+
+fn rebuild(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Bytes> {
+    let pinned = &recipe.base.restored;
+    let source = fetcher.read(recipe.file(&pinned.from)?)?;
+    console.say(&format!("restoring `{}` from `{}`", pinned.name, pinned.from));
+    let mut model = decode(&pinned.from, &source.into())?;
+    let graph = quantizer::model::graph_mut(&mut model).context(Failure::Model)?;
+    quantizer::check::validate(graph)
+        .and_then(|()| quantizer::restore::restore(graph))
+        .with_context(|| format!("`{}` cannot be restored", pinned.from))
+        .context(Failure::Model)?;
+    let mut writer = HashingWriter::new(Vec::with_capacity(pinned.bytes as usize));
+    quantizer::model::encode(&model, &mut writer)?;
+    let (bytes, sha256) = writer.finish();
+    if sha256 != pinned.sha256 {
+        return Err(anyhow!(
+            "`{}` is not the pinned one\nexpected {} ({} bytes)\nfound    {sha256} ({} bytes)\nhint: if the quantizer \
+             was changed on purpose, put the new digest and size into `models/{}.toml`",
+            pinned.name,
+            pinned.sha256,
+            pinned.bytes,
+            bytes.len(),
+            recipe.name
+        )
+        .context(Failure::Model));
+    }
+    Ok(bytes.into())
+}
+
+fn read_verified(path: &Path, expected: Digest) -> Result<Bytes> {
+    let bytes = fs_err::read(path).context(Failure::Fetch)?;
+    let found = Digest::of(&bytes);
+    if found != expected {
+        return Err(anyhow!(
+            "`{}` changed while it was read\nexpected {expected}\nfound    {found}",
+            path.display()
+        )
+        .context(Failure::Fetch));
+    }
+    Ok(bytes.into())
+}
+
+/// A model of the user's. External payloads are brought in, and then the digest is that of the whole.
+fn local(path: &Path) -> Result<Base> {
+    let bytes = Bytes::from(fs_err::read(path).context(Failure::Usage)?);
+    let shown = path.display().to_string();
+    let mut model = decode(&shown, &bytes)?;
+    let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+    let mut loaded = false;
+    let graph = quantizer::model::graph_mut(&mut model).context(Failure::Model)?;
+    quantizer::external::inline(graph, &mut |location| {
+        loaded = true;
+        read_below(&folder, location)
+    })
+    .and_then(|()| quantizer::check::validate(graph))
+    .with_context(|| format!("`{shown}` is not a sound model"))
+    .context(Failure::Model)?;
+    let bytes = if loaded {
+        let mut whole = Vec::new();
+        quantizer::model::encode(&model, &mut whole)?;
+        whole.into()
+    } else {
+        bytes
+    };
+    let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
+    let sha256 = Digest::of(&bytes);
+    Ok(Base { name, kind: BaseKind::Local, bytes, sha256 })
+}
+
+/// Reads an external payload, unless a symbolic link leads out of the model's folder.
+fn read_below(folder: &Path, location: &str) -> std::io::Result<Bytes> {
+    let folder = fs_err::canonicalize(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?;
+    let path = fs_err::canonicalize(folder.join(location))?;
+    if !path.starts_with(&folder) {
+        return Err(std::io::Error::other("a symbolic link leads out of the model's folder"));
+    }
+    fs_err::read(path).map(Bytes::from)
+}

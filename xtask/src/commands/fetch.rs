@@ -1,0 +1,159 @@
+//! `cargo xtask fetch`: brings what the other commands need, so that they can run offline.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::Args;
+use serde::Serialize;
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::fetch::{Fetched, Fetcher, RuntimeLibrary, SourceArgs, is_unavailable};
+use crate::recipe::{Recipe, RuntimeRecipe};
+
+/// Brings the model, the voices and ONNX Runtime into the cache
+///
+/// Every file is pinned by size and digest in `models/`. Its sources are tried in order; a download that
+/// was cut is resumed; a file with a wrong digest is kept aside as `*.rejected` and ends the run with exit
+/// code 3. What the cache holds is hashed again, and not fetched.
+///
+/// The cache is the folder that `KOKORO_MODEL_CACHE` names, else `kokoro-model` in your cache folder. It
+/// can be copied to another machine, or served there for `--mirror`.
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// Files, voices or `onnxruntime`, by name; without any, what `quantize` needs
+    ///
+    /// A file is named as in the recipe (`kokoro-v1.0.onnx`), a voice as it is called (`af_heart`).
+    #[arg(value_name = "NAME", conflicts_with = "all")]
+    pub names: Vec<String>,
+
+    /// Everything in the recipe; what cannot be had is listed at the end
+    #[arg(long)]
+    pub all: bool,
+
+    /// Print what came from where as JSON on standard output
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub sources: SourceArgs,
+}
+
+/// What a run brought.
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    /// Model files.
+    pub files: Vec<Fetched>,
+    /// Voices.
+    pub voices: Vec<Fetched>,
+    /// The ONNX Runtime library.
+    pub onnxruntime: Option<RuntimeLibrary>,
+}
+
+/// Runs the command with the recipes below `models`.
+///
+/// # Errors
+/// [`Failure::Usage`] for a name that no recipe has; [`Failure::Fetch`] when something cannot be had.
+pub fn run(args: &FetchArgs, models: &Path, environment: &Environment) -> Result<()> {
+    let recipe = Recipe::load(&models.join("kokoro-v1.0.toml"))?;
+    let runtime = RuntimeRecipe::load(&models.join("onnxruntime.toml"))?;
+    let fetcher = args.sources.fetcher(environment)?;
+
+    let mut summary = Summary::default();
+    let mut unavailable = Vec::new();
+    if args.all {
+        // One file out of reach is no reason to go without the others.
+        for file in &recipe.files {
+            summary.files.extend(or_later(fetcher.file(file), &mut unavailable)?);
+        }
+        let voices = fetcher.voices(&recipe, recipe.voice_names());
+        summary.voices = or_later(voices, &mut unavailable)?.unwrap_or_default();
+        summary.onnxruntime = or_later(fetcher.onnxruntime(&runtime), &mut unavailable)?;
+    } else if args.names.is_empty() {
+        summary.files.push(base(&fetcher, &recipe)?);
+        summary.voices = fetcher.voices(&recipe, recipe.voice_names())?;
+        summary.onnxruntime = Some(fetcher.onnxruntime(&runtime)?);
+    } else {
+        for name in &args.names {
+            one(name, &fetcher, &recipe, &runtime, &mut summary)?;
+        }
+    }
+    show(&summary, args.json, fetcher.cache().folder())?;
+    if unavailable.is_empty() {
+        return Ok(());
+    }
+    let reasons: Vec<_> = unavailable.iter().map(|error| error.root_cause().to_string()).collect();
+    Err(anyhow!(reasons.join("\n")).context(Failure::Fetch))
+}
+
+/// Keeps an error that only says that something cannot be had, and passes on every other.
+fn or_later<T>(outcome: Result<T>, unavailable: &mut Vec<anyhow::Error>) -> Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if is_unavailable(&error) => {
+            unavailable.push(error);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The first file of the recipe that can be had: the float model, else the one it is rebuilt from.
+fn base(fetcher: &Fetcher, recipe: &Recipe) -> Result<Fetched> {
+    let mut unavailable = None;
+    for file in &recipe.files {
+        match fetcher.file(file) {
+            Err(error) if is_unavailable(&error) => unavailable = Some(error),
+            outcome => return outcome,
+        }
+    }
+    Err(unavailable.context("the recipe has no file")?)
+}
+
+fn one(
+    name: &str,
+    fetcher: &Fetcher,
+    recipe: &Recipe,
+    runtime: &RuntimeRecipe,
+    summary: &mut Summary,
+) -> Result<()> {
+    if name == "onnxruntime" {
+        summary.onnxruntime = Some(fetcher.onnxruntime(runtime)?);
+    } else if recipe.voice_names().any(|voice| voice == name) {
+        summary.voices.push(fetcher.voice(recipe, name)?);
+    } else {
+        let file = recipe.file(name).with_context(|| {
+            format!(
+                "`{name}` is no file, no voice and not `onnxruntime`\nhint: voices are named like `af_heart`"
+            )
+        })?;
+        summary.files.push(fetcher.file(file)?);
+    }
+    Ok(())
+}
+
+fn show(summary: &Summary, json: bool, cache: &Path) -> Result<()> {
+    if json {
+        let text = serde_json::to_string_pretty(summary).context(Failure::Fetch)?;
+        println!("{text}");
+        return Ok(());
+    }
+    for file in &summary.files {
+        println!("{:<24} {}  from {}", file.name, file.sha256, file.origin);
+    }
+    // Fifty-four lines would bury the others.
+    if let Some(first) = summary.voices.first() {
+        let fresh = summary.voices.iter().filter(|voice| voice.origin != crate::fetch::Origin::Cache).count();
+        match summary.voices.len() {
+            1 => println!("{:<24} {}  from {}", first.name, first.sha256, first.origin),
+            count => println!("{count} voices, {fresh} of them fetched now"),
+        }
+    }
+    if let Some(library) = &summary.onnxruntime {
+        let version = library.version.as_deref().unwrap_or("of your own");
+        println!("{:<24} {}  from {}", format!("ONNX Runtime {version}"), library.sha256, library.origin);
+    }
+    println!("cache: {}", cache.display());
+    Ok(())
+}

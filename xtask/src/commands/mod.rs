@@ -1,0 +1,10 @@
+//! The commands, one file each.
+
+pub mod bench;
+pub mod ci;
+pub mod clean;
+pub mod fetch;
+pub mod inspect;
+pub mod quantize;
+pub mod smoke;
+pub mod test;

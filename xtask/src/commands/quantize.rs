@@ -1,0 +1,269 @@
+//! `cargo xtask quantize`: the main job, from nothing to a gated artifact.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::Args;
+
+use crate::artifacts::{Artifact, Artifacts, file_name};
+use crate::base::{self, Base, BaseArgs};
+use crate::describe;
+use crate::failure::Failure;
+use crate::fetch::{Console, Fetcher, SourceArgs};
+use crate::gates::Gate;
+use crate::judge::{Judge, Judged};
+use crate::recipe::Recipe;
+use crate::results::Results;
+use crate::scheme::SchemeName;
+use crate::workspace::Workspace;
+
+/// Makes the INT8 artifacts of the recipe, judges them, and chooses the one that `kokoro-model` embeds
+///
+/// Fetches the float model, or rebuilds it where it is out of reach; quantizes its weights by each scheme; runs
+/// the gates on every candidate; and writes artifacts, metadata, results and audio into `artifacts/`. What is up
+/// to date is not made again. A candidate that a gate refuses is kept in `artifacts/refused/`, what was chosen
+/// before stays chosen, and the exit code is 1.
+#[derive(Debug, Default, Args)]
+pub struct QuantizeArgs {
+    /// Make only this scheme; may be given more than once
+    ///
+    /// The choice is then among these.
+    #[arg(long = "scheme", value_enum, value_name = "SCHEME")]
+    pub schemes: Vec<SchemeName>,
+
+    /// Run only this gate; may be given more than once. Nothing is chosen then
+    #[arg(long, value_enum, value_name = "GATE")]
+    pub only: Vec<Gate>,
+
+    /// Make and judge everything again, also what is up to date
+    #[arg(long)]
+    pub force: bool,
+
+    /// Threads of the runtime in the gates; 0 is the runtime's own choice [default: the recipe's]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Rounds of the bench gate: each model says each sentence once in a round [default: the recipe's]
+    #[arg(long, value_name = "N")]
+    pub runs: Option<usize>,
+
+    /// Print the results as JSON on standard output, in place of the table
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub base: BaseArgs,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub sources: SourceArgs,
+}
+
+impl QuantizeArgs {
+    fn schemes(&self) -> Vec<SchemeName> {
+        let mut schemes =
+            if self.schemes.is_empty() { SchemeName::ALL.to_vec() } else { self.schemes.clone() };
+        schemes.sort();
+        schemes.dedup();
+        schemes
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure::Gate`] when a gate refuses a candidate; [`Failure::Fetch`], [`Failure::Model`] and
+/// [`Failure::Usage`] of the steps before.
+pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
+    let console = workspace.console();
+    let artifacts = workspace.artifacts();
+    let _lock = artifacts.lock(|| console.say("waiting for another run that works in `artifacts/`"))?;
+    let recipe = workspace.recipe()?;
+    let fetcher = workspace.fetcher(&args.sources)?;
+
+    let last = artifacts.chosen()?.map(|artifact| artifact.metadata.base.name);
+    let base = base::obtain(&args.base, &recipe, &fetcher, &console, last.as_deref())?;
+    let mut candidates = Vec::new();
+    for scheme in args.schemes() {
+        candidates.push(candidate(scheme, &base, &recipe, &artifacts, args.force, &console)?);
+    }
+    if let Some(results) = up_to_date(args, &candidates, &artifacts, workspace, &recipe)? {
+        console.say("everything is up to date: nothing to fetch, quantize or judge; `--force` does it again");
+        return show(args, &results, &artifacts);
+    }
+
+    let judged = judge(args, workspace, &recipe, &fetcher, &base, &candidates)?;
+    conclude(args, judged, candidates, &recipe, &artifacts, &console)
+}
+
+/// A candidate and its scheme.
+struct Candidate {
+    scheme: SchemeName,
+    artifact: Artifact,
+}
+
+/// The candidate of `scheme` as it is on the disk if it is up to date, else made now.
+fn candidate(
+    scheme: SchemeName,
+    base: &Base,
+    recipe: &Recipe,
+    artifacts: &Artifacts,
+    force: bool,
+    console: &Console,
+) -> Result<Candidate> {
+    let name = file_name(&base.name, scheme.as_str());
+    if !force {
+        for found in [
+            artifacts.find(&base.name, scheme.as_str())?,
+            artifacts.find_staged(&base.name, scheme.as_str())?,
+        ] {
+            if let Some(artifact) = found.filter(|artifact| is_current(artifact, base, recipe)) {
+                console.say(&format!("`{name}` is up to date"));
+                return Ok(Candidate { scheme, artifact });
+            }
+        }
+    }
+    let start = Instant::now();
+    let mut model = base.decode()?;
+    let summary = quantizer::schemes::quantize(&mut model, &*scheme.build(recipe)?)
+        .with_context(|| format!("`{}` cannot be quantized by {}", base.name, scheme.as_str()))
+        .context(Failure::Model)?;
+    let metadata = describe::metadata(&model, base, scheme, recipe)?;
+    let artifact = artifacts.stage(
+        &base.name,
+        scheme.as_str(),
+        |mut file| quantizer::model::encode(&model, &mut file),
+        |sha256, bytes| describe::with_file(metadata, sha256, bytes),
+    )?;
+    console.say(&format!(
+        "made `{name}`: {} weights as INT8, {} kept, {:.1} MiB in {:.1} s",
+        summary.quantized,
+        summary.kept.len(),
+        artifact.metadata.bytes as f64 / f64::from(1 << 20),
+        start.elapsed().as_secs_f64()
+    ));
+    Ok(Candidate { scheme, artifact })
+}
+
+/// Whether an artifact is what the present base, recipe and quantizer would make.
+fn is_current(artifact: &Artifact, base: &Base, recipe: &Recipe) -> bool {
+    let metadata = &artifact.metadata;
+    metadata.base.sha256 == base.sha256.to_string()
+        && metadata.base.kind == base.kind
+        && metadata.recipe_sha256 == recipe.sha256.to_string()
+        && metadata.tool_version == quantizer::VERSION
+}
+
+/// The results of the last run, if they are of these candidates and all of them passed all gates.
+fn up_to_date(
+    args: &QuantizeArgs,
+    candidates: &[Candidate],
+    artifacts: &Artifacts,
+    workspace: &Workspace,
+    recipe: &Recipe,
+) -> Result<Option<Results>> {
+    let asks_for_a_measurement =
+        args.force || !args.only.is_empty() || args.threads.is_some() || args.runs.is_some();
+    let Ok(results) = Results::read(&artifacts.results()) else { return Ok(None) };
+    if asks_for_a_measurement || results.corpus_sha256 != workspace.corpus(recipe)?.sha256() {
+        return Ok(None);
+    }
+    for candidate in candidates {
+        let sha256 = candidate.artifact.sha256()?;
+        let known = results.candidates.get(candidate.scheme.as_str());
+        if !known.is_some_and(|known| known.sha256 == sha256 && known.gates.all_passed()) {
+            return Ok(None);
+        }
+    }
+    let chosen = artifacts.chosen()?.map(|artifact| artifact.metadata.scheme);
+    let first = choice(&candidates.iter().map(|candidate| candidate.scheme).collect::<Vec<_>>(), recipe);
+    Ok((chosen.as_deref() == first.map(SchemeName::as_str)).then_some(results))
+}
+
+/// The first scheme of the recipe's `choose` that is among `schemes`.
+fn choice(schemes: &[SchemeName], recipe: &Recipe) -> Option<SchemeName> {
+    recipe.choose.iter().filter_map(|name| SchemeName::parse(name)).find(|scheme| schemes.contains(scheme))
+}
+
+fn judge(
+    args: &QuantizeArgs,
+    workspace: &Workspace,
+    recipe: &Recipe,
+    fetcher: &Fetcher,
+    base: &Base,
+    candidates: &[Candidate],
+) -> Result<Judged> {
+    let mut recipe = recipe.clone();
+    recipe.gates.bench.threads = args.threads.unwrap_or(recipe.gates.bench.threads);
+    recipe.gates.bench.runs = args.runs.unwrap_or(recipe.gates.bench.runs);
+    let judge = Judge::new(workspace, &recipe, fetcher, base, &args.only)?;
+    judge.all(candidates.iter().map(|candidate| (candidate.scheme, &candidate.artifact)))
+}
+
+/// Puts each candidate where it belongs, chooses, writes the results, and says no if a gate did.
+fn conclude(
+    args: &QuantizeArgs,
+    Judged { mut results, failures }: Judged,
+    candidates: Vec<Candidate>,
+    recipe: &Recipe,
+    artifacts: &Artifacts,
+    console: &Console,
+) -> Result<()> {
+    let refused: Vec<SchemeName> = failures.iter().map(|failure| failure.scheme).collect();
+    let whole = args.only.is_empty();
+    let mut passed = Vec::new();
+    for Candidate { scheme, artifact } in candidates {
+        if refused.contains(&scheme) {
+            let artifact = artifacts.refuse(artifact)?;
+            console.say(&format!("refused: `{}`", artifact.path.display()));
+        } else if whole {
+            passed.push((scheme, artifacts.promote(artifact)?));
+        }
+    }
+    let previous = artifacts.chosen()?;
+    let preferred = recipe.choose.first().and_then(|name| SchemeName::parse(name));
+    // A refusal of what the recipe prefers is no reason to replace a choice that stands.
+    let keeps_previous = previous.is_some() && preferred.is_some_and(|scheme| refused.contains(&scheme));
+    let chosen = if whole && !keeps_previous {
+        choice(&passed.iter().map(|(scheme, _)| *scheme).collect::<Vec<_>>(), recipe)
+    } else {
+        None
+    };
+    if let Some((scheme, artifact)) = passed.iter().find(|(scheme, _)| Some(*scheme) == chosen) {
+        artifacts.choose(artifact)?;
+        results.choose(Some(scheme.as_str()));
+    } else if let Some(previous) = &previous {
+        console.say(&format!("`{}` stays chosen", previous.metadata.name));
+        // Only if it is of this run does it belong into these results.
+        let same = results.candidates.get(&*previous.metadata.scheme).map(|candidate| candidate.sha256);
+        if same.is_some_and(|sha256| sha256.to_string() == previous.metadata.sha256) {
+            results.choose(Some(&previous.metadata.scheme));
+        }
+    }
+    results.write(&artifacts.results())?;
+    show(args, &results, artifacts)?;
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = failures.into_iter().flat_map(|failure| failure.lines).collect();
+    Err(anyhow!("{}", lines.join("\n")).context(Failure::Gate))
+}
+
+fn show(args: &QuantizeArgs, results: &Results, artifacts: &Artifacts) -> Result<()> {
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(results)?);
+        return Ok(());
+    }
+    println!("{}", crate::gates::results_table(results));
+    match (&results.chosen, artifacts.chosen()?) {
+        (Some(scheme), Some(artifact)) => println!(
+            "chosen: {scheme}, `{}`\nsha256: {}\nspoken: `{}`",
+            artifact.path.display(),
+            artifact.metadata.sha256,
+            artifacts.audio().display()
+        ),
+        _ => println!("chosen: none of these"),
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! `cargo xtask test`: everything the project tests, from nothing.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::Args;
+
+use super::quantize::{self, QuantizeArgs};
+use crate::failure::Failure;
+use crate::fetch::{Fetcher, SourceArgs};
+use crate::recipe::{FileList, RuntimeRecipe, SourceFile};
+use crate::workspace::Workspace;
+
+/// Runs every test of the project, from nothing
+///
+/// Makes the artifact that `kokoro-model` embeds if it is not there, fetches ONNX Runtime and the models that
+/// tests read, and runs `cargo test` over the workspace.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Given to the test programs, such as part of a test's name
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub arguments: Vec<String>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub sources: SourceArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure::Gate`] when a test fails; those of [`quantize::run`] and of the fetcher.
+pub fn run(args: &TestArgs, workspace: &Workspace) -> Result<()> {
+    quantize::run(&QuantizeArgs { sources: args.sources.clone(), ..QuantizeArgs::default() }, workspace)?;
+
+    let fetcher = workspace.fetcher(&args.sources)?;
+    let runtime = RuntimeRecipe::load(&workspace.models().join("onnxruntime.toml"))?;
+    let library = fetcher.onnxruntime(&runtime)?;
+    let models = test_models(workspace, &fetcher)?;
+
+    // Two runs: built alone, `xtask` has the features it has now, so that this running program is up to date
+    // and need not be replaced, which Windows would refuse.
+    for packages in [&["--package", "xtask"][..], &["--workspace", "--exclude", "xtask"]] {
+        let mut arguments = vec!["test", "--no-fail-fast"];
+        arguments.extend(packages);
+        arguments.push("--");
+        arguments.extend(args.arguments.iter().map(String::as_str));
+        let shown = format!("cargo {}", arguments.join(" "));
+        eprintln!("running `{shown}`");
+        let status = duct::cmd(&workspace.environment().cargo, &arguments)
+            .dir(workspace.root())
+            .env("KOKORO_TEST_MODELS", &models)
+            .env("KOKORO_TEST_ONNXRUNTIME", &library.path)
+            .unchecked()
+            .run()
+            .with_context(|| format!("cannot run `{shown}`"))?
+            .status;
+        if !status.success() {
+            return Err(anyhow!("`{shown}` failed").context(Failure::Gate));
+        }
+    }
+    Ok(())
+}
+
+/// A folder with every model that tests read, under the names of the recipes.
+fn test_models(workspace: &Workspace, fetcher: &Fetcher) -> Result<PathBuf> {
+    let recipe = workspace.recipe()?;
+    let list = FileList::load(&workspace.models().join("test-models.toml"))?;
+    let folder = workspace.root().join("target/test-models");
+    fs_err::create_dir_all(&folder)?;
+    let kokoro = recipe.file(&recipe.base.restored.from)?;
+    for file in list.files.iter().chain([kokoro]) {
+        place(file, &fetcher.file(file)?.path, &folder)?;
+    }
+    Ok(folder)
+}
+
+fn place(file: &SourceFile, cached: &Path, folder: &Path) -> Result<()> {
+    let target = folder.join(&file.name);
+    if crate::digest::Digest::of_file(&target).is_ok_and(|found| found == file.sha256) {
+        return Ok(());
+    }
+    crate::artifacts::write_atomically(&target, |output| {
+        std::io::copy(&mut fs_err::File::open(cached)?, output).map(drop)
+    })
+    .with_context(|| format!("cannot write `{}`", target.display()))
+}

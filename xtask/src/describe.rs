@@ -1,0 +1,100 @@
+//! The metadata of an artifact, read off its graph.
+
+use std::borrow::Cow;
+
+use anyhow::{Context as _, Result};
+use kokoro_model::{Base as MetadataBase, Dimension, Metadata, OperatorSet, Precision, TensorInfo};
+use quantizer::interface::{self, Port};
+use quantizer::proto::ModelProto;
+use quantizer::{census, model};
+
+use crate::base::Base;
+use crate::digest::Digest;
+use crate::failure::Failure;
+use crate::recipe::Recipe;
+use crate::scheme::SchemeName;
+
+/// Samples per second of Kokoro's audio; the graph does not say.
+const SAMPLE_RATE: u32 = 24_000;
+
+/// The names that exports give the input of token ids.
+const TOKENS: [&str; 2] = ["tokens", "input_ids"];
+
+/// What the metadata says of a candidate, but for the digest and size of its file.
+///
+/// # Errors
+/// [`Failure::Model`] for a graph without an input of token ids that an embedding looks up.
+pub fn metadata(model: &ModelProto, base: &Base, scheme: SchemeName, recipe: &Recipe) -> Result<Metadata> {
+    let graph = model::graph(model).context(Failure::Model)?;
+    let file = recipe.file(match base.kind {
+        kokoro_model::BaseKind::Restored => &recipe.base.restored.from,
+        _ => &recipe.base.official,
+    })?;
+    let operator_set = |set: &quantizer::proto::OperatorSetIdProto| OperatorSet {
+        domain: Cow::Owned(set.domain().into()),
+        version: set.version(),
+    };
+    let precisions = census::precisions(graph).into_iter().map(|(precision, stored)| Precision {
+        precision: precision.into(),
+        tensors: stored.tensors as u64,
+        bytes: stored.bytes as u64,
+    });
+    Ok(Metadata {
+        name: crate::artifacts::file_name(&base.name, scheme.as_str()).into(),
+        scheme: scheme.as_str().into(),
+        sha256: Cow::Borrowed(""),
+        bytes: 0,
+        base: MetadataBase {
+            name: base.name.clone().into(),
+            sha256: base.sha256.to_string().into(),
+            bytes: base.bytes.len() as u64,
+            kind: base.kind,
+        },
+        recipe_sha256: recipe.sha256.to_string().into(),
+        plan_sha256: None,
+        tool_version: quantizer::VERSION.into(),
+        onnx_opset: model.opset_import.iter().map(operator_set).collect(),
+        onnx_ir: model.ir_version(),
+        inputs: interface::inputs(graph).into_iter().map(port).collect(),
+        outputs: interface::outputs(graph).into_iter().map(port).collect(),
+        vocabulary_size: vocabulary_size(model)?,
+        sample_rate: SAMPLE_RATE,
+        precisions: precisions.collect(),
+        session_options: Cow::Borrowed(&[]),
+        licence: file.licence.clone().into(),
+        attribution: file.attribution.clone().into(),
+    })
+}
+
+/// Adds digest and size once the file is written.
+pub fn with_file(metadata: Metadata, sha256: Digest, bytes: u64) -> Metadata {
+    Metadata { sha256: sha256.to_string().into(), bytes, ..metadata }
+}
+
+/// How many token ids the model has embeddings for.
+///
+/// # Errors
+/// [`Failure::Model`].
+pub fn vocabulary_size(model: &ModelProto) -> Result<u32> {
+    let graph = model::graph(model).context(Failure::Model)?;
+    let inputs = interface::inputs(graph);
+    let tokens = inputs.iter().find(|input| TOKENS.contains(&input.name.as_str())).with_context(|| {
+        let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+        format!("expected an input `tokens` or `input_ids`, found `{}`", names.join("`, `"))
+    });
+    let size =
+        interface::vocabulary_size(graph, &tokens.context(Failure::Model)?.name).context(Failure::Model)?;
+    u32::try_from(size).context(Failure::Model)
+}
+
+fn port(port: Port) -> TensorInfo {
+    let dimension = |dimension| match dimension {
+        interface::Dimension::Fixed(size) => Dimension::Fixed(size as u64),
+        interface::Dimension::Named(name) => Dimension::Symbolic(name.into()),
+    };
+    TensorInfo {
+        name: port.name.into(),
+        element_type: port.element_type.into(),
+        shape: port.shape.into_iter().map(dimension).collect(),
+    }
+}

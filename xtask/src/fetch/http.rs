@@ -1,0 +1,192 @@
+//! Downloads over HTTP: one source, asked until it has brought every byte or has failed for good.
+
+mod answer;
+mod client;
+
+use std::collections::BTreeSet;
+use std::io::{self, Read as _};
+use std::sync::Mutex;
+use std::thread;
+
+use anyhow::Result;
+use reqwest::blocking::{Client, Response};
+use reqwest::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
+use reqwest::{StatusCode, Url};
+
+use self::answer::Validator;
+use super::cache::{Entry, Size};
+use super::console::{Console, Progress};
+use super::error::SourceError;
+use super::part::Part;
+use super::timing::Timing;
+
+/// A download that has come on by this much since it last failed is not counted as failing in a row.
+const HEADWAY: u64 = 1 << 20;
+
+/// The HTTP side of a fetcher.
+pub(super) struct Http {
+    client: Client,
+    timing: Timing,
+    /// Hosts that could not be connected to. Behind a firewall each vain attempt costs its full time, and
+    /// several files come from one host.
+    unreachable: Mutex<BTreeSet<String>>,
+}
+
+impl Http {
+    pub(super) fn new(timing: Timing) -> Result<Self> {
+        Ok(Self { client: client::build(&timing)?, timing, unreachable: Mutex::default() })
+    }
+
+    /// Brings the file at `address` into its place in the cache. Call it under the entry's lock.
+    pub(super) fn download(
+        &self,
+        address: &str,
+        entry: &Entry,
+        console: &Console,
+    ) -> Result<(), SourceError> {
+        let url =
+            Url::parse(address).map_err(|error| SourceError::Protocol(format!("`{address}`: {error}")))?;
+        let host = url.authority().to_owned();
+        if self.unreachable.lock().is_ok_and(|hosts| hosts.contains(&host)) {
+            return Err(SourceError::Connect(format!("`{host}` was out of reach before in this run")));
+        }
+        let mut progress = console.progress(&entry.name, entry.size);
+        let mut part = Part::resume(entry)?;
+        let mut trusted = part.written() == 0;
+        loop {
+            let outcome = self.persist(&url, &mut part, &mut progress);
+            if let Err(SourceError::Connect(_)) = &outcome
+                && let Ok(mut hosts) = self.unreachable.lock()
+            {
+                hosts.insert(host.clone());
+            }
+            if let Err(error) = outcome {
+                part.set_aside()?;
+                return Err(error);
+            }
+            if part.digest() == entry.sha256 || trusted {
+                return part.finish();
+            }
+            // The beginning is from another run, perhaps one that a crash of the machine ended. Only bytes
+            // that all came today say something about the source.
+            progress.say(&format!("`{}`: the resumed file has a wrong digest, starting over", entry.name));
+            part.restart()?;
+            trusted = true;
+        }
+    }
+
+    /// Asks again and again, as long as that makes sense.
+    fn persist(&self, url: &Url, part: &mut Part<'_>, progress: &mut Progress) -> Result<(), SourceError> {
+        let mut failures = 0;
+        let mut reached = part.written();
+        loop {
+            let Err(error) = self.attempt(url, part, progress) else { return Ok(()) };
+            if part.written() >= reached + HEADWAY {
+                failures = 0;
+            }
+            reached = part.written();
+            failures += 1;
+            if !error.worth_retrying() || failures >= self.timing.attempts {
+                return Err(error);
+            }
+            let retry_after = match &error {
+                SourceError::Status { retry_after, .. } => *retry_after,
+                _ => None,
+            };
+            let pause = self.timing.pause(failures, retry_after);
+            progress.say(&format!("{url}: {error}; again in {:.1} s", pause.as_secs_f64()));
+            thread::sleep(pause);
+        }
+    }
+
+    /// Asks once for what is missing; once more for everything if the answer does not fit what is there.
+    fn attempt(&self, url: &Url, part: &mut Part<'_>, progress: &mut Progress) -> Result<(), SourceError> {
+        if part.is_full() {
+            return Ok(());
+        }
+        if part.written() > 0
+            && let Some(validator) = Validator::load(&part.entry().etag(), url)?
+        {
+            let response = self.ask(url, Some((part.written(), &validator)))?;
+            if answer::continues(&response, part.written(), &validator, part.entry().size) {
+                return self.take(response, part, progress);
+            }
+            match response.status() {
+                StatusCode::OK => return self.begin(url, response, part, progress),
+                StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {}
+                _ => return Err(answer::refusal(&response)),
+            }
+        }
+        let response = self.ask(url, None)?;
+        if response.status() != StatusCode::OK {
+            return Err(answer::refusal(&response));
+        }
+        self.begin(url, response, part, progress)
+    }
+
+    fn ask(&self, url: &Url, resume: Option<(u64, &Validator)>) -> Result<Response, SourceError> {
+        // The digest is that of the bytes as they are, not of some encoding of them.
+        let mut request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        if let Some((from, validator)) = resume {
+            request = request.header(RANGE, format!("bytes={from}-")).header(IF_RANGE, validator.as_str());
+        }
+        request.send().map_err(|error| client::classify(&error, &self.timing))
+    }
+
+    /// Takes a body that is the whole file. What is there is forgotten only now that there is a better.
+    fn begin(
+        &self,
+        url: &Url,
+        response: Response,
+        part: &mut Part<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), SourceError> {
+        part.restart()?;
+        if let Some(validator) = Validator::of(&response) {
+            validator.store(&part.entry().etag(), url)?;
+        }
+        self.take(response, part, progress)
+    }
+
+    /// Takes a body that continues the part.
+    fn take(
+        &self,
+        mut response: Response,
+        part: &mut Part<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), SourceError> {
+        let size = part.entry().size;
+        let total = answer::declared_length(&response).map(|length| part.written() + length);
+        let expected = match (size, total) {
+            (_, Some(found)) if found > size.limit() => {
+                return Err(SourceError::TooLarge { limit: size.limit(), found, declared: true });
+            }
+            (Size::Exactly(expected), Some(found)) if found < expected => {
+                return Err(SourceError::WrongSize { expected, found });
+            }
+            (_, Some(total)) => total,
+            (size, None) => size.limit(),
+        };
+        progress.of(expected);
+        progress.start_at(part.written());
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            match response.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => part.write(&buffer[..count])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if client::is_timeout(&error) => {
+                    return Err(SourceError::Stall(self.timing.stall));
+                }
+                Err(_) => return Err(SourceError::CutShort { expected, found: part.written() }),
+            }
+            progress.at(part.written());
+        }
+        match size {
+            Size::Exactly(_) if !part.is_full() => {
+                Err(SourceError::CutShort { expected, found: part.written() })
+            }
+            _ => Ok(()),
+        }
+    }
+}

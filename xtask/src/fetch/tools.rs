@@ -1,0 +1,142 @@
+//! The programs that speak to package registries: pip and npm, run as child processes.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::error::SourceError;
+use crate::recipe::Wheel;
+
+/// How the programs are found.
+#[derive(Debug)]
+pub(super) struct Tools {
+    /// In place of `PATH`.
+    search_path: Option<OsString>,
+    /// The way to call pip that worked.
+    pip: OnceLock<&'static [&'static str]>,
+}
+
+/// The ways to call pip, best first: as a module it belongs to the Python that the user calls.
+const PIP: [&[&str]; 4] = [&["python3", "-m", "pip"], &["pip3"], &["pip"], &["python", "-m", "pip"]];
+
+/// npm is a script, and Windows wants such named with its extension.
+const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
+
+impl Tools {
+    pub(super) fn new(search_path: Option<OsString>) -> Self {
+        Self { search_path, pip: OnceLock::new() }
+    }
+
+    /// Downloads one wheel into `folder`: for the Python that runs pip, or the one that `wheel` names.
+    pub(super) fn pip_download(
+        &self,
+        package: &str,
+        version: &str,
+        wheel: Option<&Wheel>,
+        folder: &Path,
+    ) -> Result<PathBuf, SourceError> {
+        let pip = self.pip(folder)?;
+        let requirement = format!("{package}=={version}");
+        let mut arguments: Vec<&OsStr> = pip[1..].iter().map(OsStr::new).collect();
+        arguments.extend(["download", "--no-deps", "--only-binary=:all:", "--no-input"].map(OsStr::new));
+        arguments.extend(["--disable-pip-version-check", "--progress-bar", "off"].map(OsStr::new));
+        if let Some(wheel) = wheel {
+            arguments.extend(["--implementation", "cp", "--python-version", &wheel.python].map(OsStr::new));
+            arguments.extend(["--abi", &wheel.abi, "--platform", &wheel.tag].map(OsStr::new));
+        }
+        arguments.extend([OsStr::new("--dest"), folder.as_os_str(), OsStr::new(&requirement)]);
+        self.run(pip[0], &arguments, folder)?;
+        only_file(folder, "whl", &requirement)
+    }
+
+    /// Downloads the tarball of one npm package into `folder`.
+    pub(super) fn npm_pack(
+        &self,
+        package: &str,
+        version: &str,
+        folder: &Path,
+    ) -> Result<PathBuf, SourceError> {
+        let requirement = format!("{package}@{version}");
+        let arguments = ["pack", "--silent", "--ignore-scripts", &requirement].map(OsStr::new);
+        self.run(NPM, &arguments, folder).map_err(|error| match error {
+            SourceError::Local(error) if error.kind() == io::ErrorKind::NotFound => SourceError::NoTool {
+                program: "npm",
+                hint: "install Node.js, which brings npm, and see that it is on `PATH`",
+            },
+            error => error,
+        })?;
+        only_file(folder, "tgz", &requirement)
+    }
+
+    /// The first way to call pip that works.
+    fn pip(&self, folder: &Path) -> Result<&'static [&'static str], SourceError> {
+        if let Some(pip) = self.pip.get() {
+            return Ok(pip);
+        }
+        for pip in PIP {
+            let mut arguments: Vec<&OsStr> = pip[1..].iter().map(OsStr::new).collect();
+            arguments.push(OsStr::new("--version"));
+            // A Python without the module fails here just as one that is not there at all.
+            if self.run(pip[0], &arguments, folder).is_ok() {
+                return Ok(self.pip.get_or_init(|| pip));
+            }
+        }
+        Err(SourceError::NoTool {
+            program: "pip",
+            hint: "install Python with pip (`python3 -m ensurepip`, or your system's `python3-pip`), and see \
+                   that it is on `PATH`",
+        })
+    }
+
+    fn run(&self, program: &str, arguments: &[&OsStr], folder: &Path) -> Result<(), SourceError> {
+        let mut command = duct::cmd(program, arguments)
+            .dir(folder)
+            // What pip unpacks on its way belongs on the cache's disk and goes away with the folder.
+            .env("TMPDIR", folder)
+            .stdin_null()
+            .stdout_null()
+            .stderr_capture()
+            .unchecked();
+        if let Some(path) = &self.search_path {
+            command = command.env("PATH", path);
+        }
+        let output = command.run().map_err(SourceError::Local)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        if ["No space left on device", "ENOSPC", "Errno 28"].iter().any(|text| said.contains(text)) {
+            return Err(SourceError::ToolDiskFull { program: program.to_owned(), folder: folder.to_owned() });
+        }
+        let shown = arguments.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        Err(SourceError::ToolFailed { command: format!("{program} {shown}"), said: last_lines(&said) })
+    }
+}
+
+/// The end of what a program wrote, where the reason is.
+fn last_lines(said: &str) -> String {
+    let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines.len() {
+        0 => "it said nothing".to_owned(),
+        count => lines[count.saturating_sub(3)..].join("\n"),
+    }
+}
+
+/// The one file with `extension` in `folder`.
+fn only_file(folder: &Path, extension: &str, requirement: &str) -> Result<PathBuf, SourceError> {
+    let mut found = Vec::new();
+    for entry in fs_err::read_dir(folder).map_err(SourceError::Local)? {
+        let path = entry.map_err(SourceError::Local)?.path();
+        if path.extension().is_some_and(|it| it == extension) {
+            found.push(path);
+        }
+    }
+    match <[PathBuf; 1]>::try_from(found) {
+        Ok([path]) => Ok(path),
+        Err(found) => Err(SourceError::Archive {
+            archive: requirement.to_owned(),
+            problem: format!("expected one `.{extension}` file, found {}", found.len()),
+        }),
+    }
+}

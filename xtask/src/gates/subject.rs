@@ -1,0 +1,113 @@
+//! A model that is to be judged.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use kokoro_model::{Metadata, Runtime, Synthesizer, SynthesizerOptions};
+use quantizer::census::{self, Stored};
+use quantizer::model;
+
+use crate::artifacts::Artifact;
+use crate::base::{Base, decode};
+use crate::digest::Digest;
+use crate::failure::Failure;
+
+/// A model, how it is to be run, and what its graph says of itself.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// What results call it: the name of the base, of a scheme or of a file.
+    pub name: String,
+    /// The bytes of its file: those that were verified are those that are run.
+    pub model: Bytes,
+    /// The digest of these bytes.
+    pub sha256: Digest,
+    /// The options that it ships with, or that the base is run with; threads and profile are the gates' to set.
+    pub options: SynthesizerOptions,
+    /// Nodes of the file per operator, as [`census::operators`] names them.
+    pub operators: BTreeMap<String, usize>,
+    /// Initializers of the file per element type.
+    pub precisions: BTreeMap<String, Stored>,
+    /// How many rows the token embedding of the graph has.
+    pub vocabulary_size: u32,
+}
+
+impl Subject {
+    /// The model whose file has these bytes, run with the options of its `metadata`. Without any it is run as the
+    /// runtime runs any model, its token ids bounded by the vocabulary of the graph.
+    ///
+    /// # Errors
+    /// [`Failure::Model`], naming the model: not ONNX, or it looks up no tokens.
+    pub fn new(name: impl Into<String>, bytes: Bytes, metadata: Option<&Metadata>) -> Result<Self> {
+        let name = name.into();
+        let decoded = decode(&name, &bytes)?;
+        let graph = model::graph(&decoded).context(Failure::Model)?;
+        let vocabulary_size = crate::describe::vocabulary_size(&decoded)
+            .with_context(|| format!("`{name}` cannot be judged"))?;
+        let options = metadata.map_or_else(
+            || SynthesizerOptions::default().vocabulary_size(vocabulary_size),
+            SynthesizerOptions::for_artifact,
+        );
+        Ok(Self {
+            sha256: Digest::of(&bytes),
+            options,
+            operators: census::operators(graph),
+            precisions: census::precisions(graph),
+            vocabulary_size,
+            name,
+            model: bytes,
+        })
+    }
+
+    /// The base, run as the runtime runs any model.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn of_base(base: &Base) -> Result<Self> {
+        Self::new(&base.name, base.bytes.clone(), None)
+    }
+
+    /// An artifact or a candidate, named by its scheme, with the session options it ships with.
+    ///
+    /// # Errors
+    /// The file cannot be read, and those of [`Self::new`].
+    pub fn of_artifact(artifact: &Artifact) -> Result<Self> {
+        let bytes = fs_err::read(&artifact.path).context(Failure::Model)?;
+        Self::new(&*artifact.metadata.scheme, bytes.into(), Some(&artifact.metadata))
+    }
+
+    /// A file, named without folder and `.onnx`. Session options come from the metadata beside it, if any.
+    ///
+    /// # Errors
+    /// The file cannot be read, metadata that is none, and those of [`Self::new`].
+    pub fn of_file(path: &Path) -> Result<Self> {
+        let bytes = fs_err::read(path).context(Failure::Usage)?;
+        let json = path.with_extension("json");
+        let metadata = json.exists().then(|| crate::artifacts::read_json(&json)).transpose()?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Self::new(name, bytes.into(), metadata.as_ref())
+    }
+
+    /// The size of the file in MiB (2²⁰ bytes).
+    pub fn mib(&self) -> f64 {
+        self.model.len() as f64 / f64::from(1 << 20)
+    }
+
+    /// Loads the model with `options`, and says how long that took.
+    ///
+    /// # Errors
+    /// [`Failure::Model`] with what the engine said.
+    pub(super) fn load(
+        &self,
+        runtime: &Runtime,
+        options: &SynthesizerOptions,
+    ) -> Result<(Synthesizer, Duration)> {
+        let start = Instant::now();
+        let synthesizer = Synthesizer::from_bytes(runtime, &self.model, options)
+            .with_context(|| format!("`{}` does not load", self.name))
+            .context(Failure::Model)?;
+        Ok((synthesizer, start.elapsed()))
+    }
+}

@@ -1,0 +1,144 @@
+//! What gates found, as tables for a terminal.
+//!
+//! Plain text: without colours there is nothing for `NO_COLOR` to turn off.
+
+use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
+
+use super::{Bound, Check, Comparison, ExecutionProvider, Report, number};
+use crate::results::{ProviderBenchmark, ProviderBenchmarks, Results};
+
+/// One line below the header and no other, so that a log stays short.
+const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// One row for each model of a comparison, the base first.
+pub fn benchmark_table(comparison: &Comparison) -> Table {
+    let mut table = table(&[
+        "model", "load ms", "mean ms", "P50 ms", "P95 ms", "min ms", "max ms", "runs/s", "RTF", "speed",
+        "interval",
+    ]);
+    for model in &comparison.models {
+        let summary = &model.summary;
+        let milliseconds =
+            [model.load_ms, summary.avg_ms, summary.p50_ms, summary.p95_ms, summary.min_ms, summary.max_ms];
+        let mut row = vec![Cell::new(&model.name)];
+        row.extend(milliseconds.map(|value| figure(format!("{value:.1}"))));
+        row.push(figure(format!("{:.2}", summary.throughput_qps)));
+        row.push(figure(format!("{:.3}", model.rtf)));
+        match &model.speed_ratio {
+            Some(ratio) => {
+                row.push(figure(format!("{:.3} ×", ratio.median)));
+                row.push(figure(format!("{:.3}–{:.3}", ratio.low, ratio.high)));
+            }
+            None => row.extend([figure("base".to_owned()), figure(String::new())]),
+        }
+        table.add_row(row);
+    }
+    table
+}
+
+/// One row for each check of the reports, which are given with the names of their subjects.
+pub fn checks_table<'a>(reports: impl IntoIterator<Item = (&'a str, &'a Report)>) -> Table {
+    let mut table = table(&["model", "gate", "check", "found", "expected", "", "where"]);
+    for (subject, report) in reports {
+        for check in &report.checks {
+            let Check { name, value, threshold, bound, unit, pass, detail } = check;
+            let with_unit = |value| format!("{} {unit}", number(value)).trim_end().to_owned();
+            let sign = match bound {
+                Bound::AtMost => '≤',
+                Bound::AtLeast => '≥',
+            };
+            table.add_row(vec![
+                Cell::new(subject),
+                Cell::new(report.gate),
+                Cell::new(name),
+                figure(with_unit(*value)),
+                figure(format!("{sign} {}", with_unit(*threshold))),
+                Cell::new(if *pass { "pass" } else { "FAIL" }),
+                Cell::new(detail.as_deref().unwrap_or_default()),
+            ]);
+        }
+    }
+    table
+}
+
+/// One row for the base and one for each candidate of a run: size, speed, verdicts.
+pub fn results_table(results: &Results) -> Table {
+    let mut table = table(&["model", "MiB", "smaller", "nodes", "P50 ms", "RTF", "speed", "gates", ""]);
+    let nodes = |count: usize| figure(count.to_string());
+    let mut row = vec![
+        Cell::new(&results.base.name),
+        figure(format!("{:.2}", results.original_model_mb)),
+        Cell::new(""),
+        nodes(results.base.operators.values().sum()),
+    ];
+    row.extend(speed(results.original_benchmark.as_ref()));
+    row.extend(["", "", "base"].map(Cell::new));
+    table.add_row(row);
+    for (scheme, candidate) in &results.candidates {
+        let mut row = vec![
+            Cell::new(scheme),
+            figure(format!("{:.2}", candidate.mib)),
+            figure(format!("{:.1} %", candidate.size_reduction_percent)),
+            nodes(candidate.operators.values().map(|change| change.after).sum()),
+        ];
+        row.extend(speed(candidate.benchmark.as_ref()));
+        row.push(figure(candidate.speed_ratio.map_or(String::new(), |ratio| {
+            format!("{:.3} × ({:.3}–{:.3})", ratio.median, ratio.low, ratio.high)
+        })));
+        let verdicts = candidate.gates.reports().map(|report| {
+            let verdict = if report.pass { "pass" } else { "FAIL" };
+            format!("{} {verdict}", report.gate)
+        });
+        row.push(Cell::new(verdicts.collect::<Vec<_>>().join(", ")));
+        let is_chosen = results.chosen.as_ref() == Some(scheme);
+        row.push(Cell::new(if is_chosen { "chosen" } else { "" }));
+        table.add_row(row);
+    }
+    table
+}
+
+/// Median time and real-time factor on the CPU, empty where nothing was measured.
+fn speed(benchmarks: Option<&ProviderBenchmarks>) -> [Cell; 2] {
+    let cpu = benchmarks.and_then(|benchmarks| benchmarks.providers.get(&ExecutionProvider::Cpu));
+    match cpu {
+        Some(ProviderBenchmark::Measured(measured)) => {
+            [figure(format!("{:.0}", measured.summary.p50_ms)), figure(format!("{:.3}", measured.rtf))]
+        }
+        _ => [Cell::new(""), Cell::new("")],
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(RULED).set_header(header);
+    table
+}
+
+fn figure(text: String) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gates::Gate;
+
+    #[test]
+    fn a_failed_check_stands_out() {
+        let report = Report::new(
+            Gate::Smoke,
+            vec![
+                Check::at_least("rms", 0.08, 0.005, "").with_detail("sentence `held-1`"),
+                Check::at_most("not_finite", 3.0, 0.0, "samples"),
+            ],
+        );
+        let text = checks_table([("weights-int8", &report)]).to_string();
+        let line = |name: &str| text.lines().find(|line| line.contains(name)).unwrap().to_owned();
+        assert!(line("rms").contains("≥ 0.005") && line("rms").contains("pass"), "{text}");
+        let failed = line("not_finite");
+        assert!(
+            failed.contains("3 samples") && failed.contains("≤ 0 samples") && failed.contains("FAIL"),
+            "{text}"
+        );
+    }
+}

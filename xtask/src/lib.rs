@@ -1,0 +1,18 @@
+//! The commands of kokoro-model, one file each, and the rooms beneath them.
+
+pub mod artifacts;
+pub mod base;
+pub mod commands;
+pub mod corpus;
+pub mod describe;
+pub mod digest;
+pub mod environment;
+pub mod failure;
+pub mod fetch;
+pub mod gates;
+pub mod host;
+pub mod judge;
+pub mod recipe;
+pub mod results;
+pub mod scheme;
+pub mod workspace;

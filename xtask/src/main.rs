@@ -1,0 +1,56 @@
+//! `cargo xtask`: from nothing to a gated, embedded INT8 speech model.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::commands::{bench, ci, clean, fetch, inspect, quantize, smoke, test};
+use xtask::environment::Environment;
+use xtask::failure::exit_code;
+use xtask::workspace::Workspace;
+
+/// Makes, gates and tests the speech model that `kokoro-model` embeds
+///
+/// `quantize` is the main job, from nothing to a gated artifact; `test` is everything the project tests. Both
+/// fetch what they need and work on a fresh clone.
+///
+/// Exit codes: 0 done, 1 a gate said no, 2 usage, 3 could not fetch or verify, 4 bad model, 5 anything else.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Fetch(fetch::FetchArgs),
+    Inspect(inspect::InspectArgs),
+    Quantize(quantize::QuantizeArgs),
+    Smoke(smoke::SmokeArgs),
+    Bench(bench::BenchArgs),
+    Test(test::TestArgs),
+    Ci(ci::CiArgs),
+    Clean(clean::CleanArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let workspace = Workspace::of_this_build(Environment::read());
+    let outcome = match &cli.command {
+        Command::Fetch(args) => fetch::run(args, &workspace.models(), workspace.environment()),
+        Command::Inspect(args) => inspect::run(args, &workspace),
+        Command::Quantize(args) => quantize::run(args, &workspace),
+        Command::Smoke(args) => smoke::run(args, &workspace),
+        Command::Bench(args) => bench::run(args, &workspace),
+        Command::Test(args) => test::run(args, &workspace),
+        Command::Ci(args) => ci::run(args, &workspace),
+        Command::Clean(args) => clean::run(args, &workspace),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}

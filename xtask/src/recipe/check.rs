@@ -1,0 +1,141 @@
+//! What a recipe must satisfy beyond its shape. Every complaint names the key.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail, ensure};
+
+use super::{Recipe, RuntimeRecipe, RuntimeSource, Source, SourceFile, VoiceSource};
+use crate::scheme::SchemeName;
+
+impl Recipe {
+    pub(super) fn check(&self) -> Result<()> {
+        file_name("name", &self.name)?;
+        files(&self.files)?;
+        self.file(&self.base.official)?;
+        self.file(&self.base.restored.from)?;
+        file_name("base.restored.name", &self.base.restored.name)?;
+        for scheme in &self.choose {
+            ensure!(
+                SchemeName::parse(scheme).is_some(),
+                "`choose`: expected the name of a scheme, found `{scheme}`"
+            );
+        }
+        self.check_voices()
+    }
+
+    fn check_voices(&self) -> Result<()> {
+        let voices = &self.voices;
+        ensure!(voices.bytes > 0, "`voices.bytes`: expected more than 0");
+        ensure!(!voices.licence.trim().is_empty(), "`voices.licence`: expected an SPDX expression");
+        ensure!(!voices.sha256.is_empty(), "`voices.sha256`: expected at least one voice");
+        ensure!(!voices.sources.is_empty(), "`voices.source`: expected at least one");
+        for name in voices.sha256.keys() {
+            file_name("voices.sha256", name)?;
+        }
+        for source in &voices.sources {
+            let (key, template) = match source {
+                VoiceSource::Npm(npm) => {
+                    package("`voices.source.npm`", &npm.package, &npm.version)?;
+                    member_path("`voices.source.npm`", &npm.member)?;
+                    ("voices.source.npm.member", &npm.member)
+                }
+                VoiceSource::Https(address) => {
+                    https("`voices.source.https`", address)?;
+                    ("voices.source.https", address)
+                }
+            };
+            ensure!(template.contains("{name}"), "`{key}`: expected `{{name}}` in it, found `{template}`");
+        }
+        Ok(())
+    }
+}
+
+/// What every list of files must satisfy.
+pub(super) fn files(files: &[SourceFile]) -> Result<()> {
+    ensure!(!files.is_empty(), "`file`: expected at least one entry, found none");
+    let mut names = BTreeSet::new();
+    for file in files {
+        let key = format!("file `{}`", file.name);
+        file_name("file.name", &file.name)?;
+        ensure!(names.insert(&file.name), "{key}: the name is given twice");
+        ensure!(file.bytes > 0, "{key}, `bytes`: expected more than 0");
+        ensure!(!file.licence.trim().is_empty(), "{key}, `licence`: expected an SPDX expression");
+        ensure!(!file.sources.is_empty(), "{key}, `source`: expected at least one");
+        for source in &file.sources {
+            match source {
+                Source::Https(address) => https(&format!("{key}, `source.https`"), address)?,
+                Source::Pip(members) => {
+                    ensure!(!members.is_empty(), "{key}, `source.pip`: expected at least one member");
+                    for member in members {
+                        let key = format!("{key}, `source.pip`");
+                        package(&key, &member.package, &member.version)?;
+                        member_path(&key, &member.member)?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl RuntimeRecipe {
+    pub(super) fn check(&self) -> Result<()> {
+        ensure!(!self.version.is_empty(), "`version`: expected one, found none");
+        for (platform, library) in &self.platforms {
+            let key = format!("platform `{platform}`");
+            ensure!(!library.sources.is_empty(), "{key}, `source`: expected at least one");
+            for source in &library.sources {
+                match source {
+                    RuntimeSource::Archive(archive) => {
+                        let key = format!("{key}, `source.archive`");
+                        https(&key, &archive.url)?;
+                        file_name(&key, archive.file_name())?;
+                        ensure!(archive.at_most_bytes > 0, "{key}, `at_most_bytes`: expected more than 0");
+                        member_path(&key, &archive.member)?;
+                    }
+                    RuntimeSource::Wheel(wheel) => {
+                        let key = format!("{key}, `source.wheel`");
+                        package(&key, &wheel.package, &self.version)?;
+                        member_path(&key, &wheel.member)?;
+                        ensure!(wheel.library_bytes > 0, "{key}, `library_bytes`: expected more than 0");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name is joined to the cache's folder, so it must stay inside on every system.
+fn file_name(key: &str, name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        bail!("`{key}`: expected a file name of letters, digits, `.`, `-` and `_`, found `{name}`");
+    }
+    Ok(())
+}
+
+/// Plain HTTP would let anyone on the way see, delay and swap what is fetched.
+fn https(key: &str, address: &str) -> Result<()> {
+    ensure!(address.starts_with("https://"), "{key}: expected an https address, found `{address}`");
+    Ok(())
+}
+
+/// Names and versions become arguments of pip and npm, which must not take them for options.
+fn package(key: &str, package: &str, version: &str) -> Result<()> {
+    for (part, value) in [("package", package), ("version", version)] {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@' | '/' | '+');
+        if value.is_empty() || value.starts_with('-') || !value.chars().all(plain) {
+            bail!("{key}, `{part}`: expected letters, digits and `.-_@/+`, found `{value}`");
+        }
+    }
+    Ok(())
+}
+
+fn member_path(key: &str, member: &str) -> Result<()> {
+    let relative = !member.starts_with('/') && !member.contains('\\');
+    if member.is_empty() || !relative || member.split('/').any(|part| part.is_empty() || part == "..") {
+        bail!("{key}, `member`: expected a relative path inside the archive, found `{member}`");
+    }
+    Ok(())
+}

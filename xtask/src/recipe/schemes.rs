@@ -1,0 +1,119 @@
+//! What a recipe says of the base model, the schemes and the gates.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::digest::Digest;
+
+/// Which float model every number is relative to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaseRecipe {
+    /// The file that is the published float model.
+    pub official: String,
+    /// The float model that is rebuilt where the published one is out of reach.
+    pub restored: RestoredBase,
+}
+
+/// A float model rebuilt from a dynamically quantized one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoredBase {
+    /// The name of the rebuilt model.
+    pub name: String,
+    /// The file it is rebuilt from.
+    pub from: String,
+    /// The exact size of the rebuilt model.
+    pub bytes: u64,
+    /// The digest of the rebuilt model.
+    pub sha256: Digest,
+}
+
+/// How the schemes are set and what their candidates must keep to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Schemes {
+    /// The reference result.
+    pub linear_int8: LinearInt8Recipe,
+    /// Every large weight as INT8, computation in float.
+    pub weights_int8: WeightsInt8Recipe,
+}
+
+/// Settings of `linear-int8`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinearInt8Recipe {
+    /// A regular expression; nodes whose name matches stay float. Case is ignored.
+    pub exclude: Option<String>,
+    /// What a candidate must keep to.
+    pub gates: Thresholds,
+}
+
+/// Settings of `weights-int8`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightsInt8Recipe {
+    /// Weights with fewer elements stay float.
+    pub min_elements: usize,
+    /// A regular expression; weights and nodes whose name matches stay float. Case is ignored.
+    pub exclude: Option<String>,
+    /// What a candidate must keep to.
+    pub gates: Thresholds,
+}
+
+/// The thresholds of the gates for one scheme.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    /// The largest model file, in MiB (2²⁰ bytes).
+    pub max_mib: f64,
+    /// The most nodes of an operator that the file may have; an operator that is not named is free.
+    pub max_nodes: BTreeMap<String, usize>,
+    /// The most runs of an operator per call that a profile of the loaded model may show.
+    pub max_executed: BTreeMap<String, usize>,
+    /// The least speed relative to the base: median over sentences and runs of base time over candidate time.
+    pub min_speed_ratio: f64,
+}
+
+/// How the gates measure, whatever the scheme.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gates {
+    /// The smoke gate.
+    pub smoke: SmokeRecipe,
+    /// The bench gate.
+    pub bench: BenchRecipe,
+}
+
+/// What counts as speech.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmokeRecipe {
+    /// The least root mean square of a sentence, relative to full scale.
+    pub min_rms: f64,
+    /// The largest share of samples at or beyond full scale.
+    pub max_clipped: f64,
+    /// The most samples in a row that are at or beyond full scale and all the same.
+    pub max_at_rail: usize,
+    /// The largest mean of the samples, relative to full scale.
+    pub max_dc: f64,
+    /// The least seconds of sound per phoneme at speed 1.
+    pub min_seconds_per_phoneme: f64,
+    /// The most seconds of sound per phoneme at speed 1, after one second for start and end.
+    pub max_seconds_per_phoneme: f64,
+    /// The speeds at which the sentences are spoken; a long one is spoken at its own speed only.
+    pub speeds: Vec<f32>,
+}
+
+/// How the benchmark is run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchRecipe {
+    /// Runs of each sentence for each model.
+    pub runs: usize,
+    /// Runs before those that count.
+    pub warm_up: usize,
+    /// Threads of the runtime.
+    pub threads: usize,
+}

@@ -1,0 +1,322 @@
+//! `artifacts/quantization_comparison_results.json`: what a run of the main job measured.
+//!
+//! The names of the reference result are kept, so that the two can be laid side by side. Megabytes there are MiB
+//! (2²⁰ bytes): its 310.5 → 275.5 are 325,532,387 → 288,828,647 bytes.
+//!
+//! Invariant: nothing of this file goes into a hashed one, for it holds timings, the machine and paths of chance.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use kokoro_model::BaseKind;
+use quantizer::census::Stored;
+use serde::{Deserialize, Serialize};
+
+use crate::artifacts::{read_json, write_json};
+use crate::digest::Digest;
+use crate::gates::{
+    Availability, Benchmark, ExecutionProvider, Gate, Interval, Report, SentenceTime, Spoken, Subject,
+    Summary,
+};
+use crate::host::Host;
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Results {
+    /// The size of the base in MiB.
+    pub original_model_mb: f64,
+    /// The size of the chosen candidate in MiB; `None` if none was chosen.
+    pub quant_model_mb: Option<f64>,
+    /// How much smaller the chosen candidate is than the base.
+    pub size_reduction_percent: Option<f64>,
+    /// The speed of the base; `None` if the bench gate was not run.
+    pub original_benchmark: Option<ProviderBenchmarks>,
+    /// The speed of the chosen candidate; `None` if none was chosen or the bench gate was not run.
+    pub quant_benchmark: Option<ProviderBenchmarks>,
+    /// The scheme of the chosen candidate.
+    pub chosen: Option<String>,
+    /// The model that everything is relative to.
+    pub base: BaseResult,
+    /// What was made of the base, by scheme.
+    pub candidates: BTreeMap<String, CandidateResult>,
+    /// How the benchmark was run; `None` if it was not.
+    pub benchmark: Option<BenchmarkSetting>,
+    /// The machine.
+    pub host: Host,
+    /// The library that ran the models.
+    pub runtime: RuntimeResult,
+    /// The digest of the sentences.
+    pub corpus_sha256: Digest,
+    /// The digest of the recipe.
+    pub recipe_sha256: Digest,
+}
+
+/// How the benchmark was run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchmarkSetting {
+    /// Threads of each model; 0 is the runtime's own choice.
+    pub threads: usize,
+    /// Rounds before those that count.
+    pub warm_up: usize,
+    /// Rounds that count.
+    pub rounds: usize,
+}
+
+/// A model's speed by execution provider.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderBenchmarks {
+    /// Every provider that people ask about.
+    pub providers: BTreeMap<ExecutionProvider, ProviderBenchmark>,
+}
+
+/// A model's speed on one execution provider, or why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ProviderBenchmark {
+    /// Measured here.
+    Measured(Measured),
+    /// Not measured.
+    Unavailable(Unavailable),
+}
+
+/// A model's speed. The names of the times are those of the reference result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Always `true`.
+    pub available: bool,
+    /// The times of all calls.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Real-time factor.
+    pub rtf: f64,
+    /// How many calls were timed.
+    pub runs: usize,
+    /// Milliseconds from bytes to a session.
+    pub load_ms: f64,
+    /// Each sentence for itself.
+    pub sentences: Vec<SentenceTime>,
+}
+
+/// Why a provider was not measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unavailable {
+    /// Always `false`.
+    pub available: bool,
+    /// Why.
+    pub reason: String,
+}
+
+/// The model that everything is relative to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaseResult {
+    /// Its name.
+    pub name: String,
+    /// The digest of its file.
+    pub sha256: Digest,
+    /// The size of its file.
+    pub bytes: u64,
+    /// Who vouches for it.
+    pub kind: BaseKind,
+    /// Nodes per operator.
+    pub operators: BTreeMap<String, usize>,
+    /// Initializers per element type.
+    pub precisions: BTreeMap<String, PrecisionResult>,
+}
+
+/// What one scheme made of the base, and what the gates say of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CandidateResult {
+    /// The name of its file.
+    pub file: String,
+    /// The digest of its file.
+    pub sha256: Digest,
+    /// The size of its file.
+    pub bytes: u64,
+    /// The same in MiB.
+    pub mib: f64,
+    /// How much smaller it is than the base.
+    pub size_reduction_percent: f64,
+    /// Nodes per operator, before and after.
+    pub operators: BTreeMap<String, OperatorChange>,
+    /// Initializers per element type.
+    pub precisions: BTreeMap<String, PrecisionResult>,
+    /// What the gates say.
+    pub gates: GateResults,
+    /// Its speed; `None` if the bench gate was not run.
+    pub benchmark: Option<ProviderBenchmarks>,
+    /// How many times as fast as the base, with the confidence interval of the median.
+    pub speed_ratio: Option<Interval>,
+}
+
+/// How many nodes of an operator the base and a candidate have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorChange {
+    /// In the base.
+    pub before: usize,
+    /// In the candidate.
+    pub after: usize,
+}
+
+/// Initializers of one element type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrecisionResult {
+    /// How many.
+    pub tensors: usize,
+    /// Their payload.
+    pub bytes: usize,
+}
+
+/// What each gate says of a candidate; `None` for a gate that was not run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateResults {
+    /// Operators and size.
+    pub provider: Option<Report>,
+    /// Speech.
+    pub smoke: Option<Report>,
+    /// Speed.
+    pub bench: Option<Report>,
+    /// What the smoke gate heard.
+    pub spoken: Vec<Spoken>,
+}
+
+impl GateResults {
+    /// The reports of the gates that were run.
+    pub fn reports(&self) -> impl Iterator<Item = &Report> {
+        [&self.provider, &self.smoke, &self.bench].into_iter().flatten()
+    }
+
+    /// Whether every gate was run and said yes.
+    pub fn all_passed(&self) -> bool {
+        self.reports().filter(|report| report.pass).count() == Gate::ALL.len()
+    }
+}
+
+/// The library that ran the models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimeResult {
+    /// Its version, as it says itself.
+    pub version: String,
+    /// The digest of the library.
+    pub sha256: Digest,
+    /// Where it is from.
+    pub origin: String,
+}
+
+impl Results {
+    /// Reads the file of an earlier run.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is of another version.
+    pub fn read(path: &Path) -> Result<Self> {
+        read_json(path)
+    }
+
+    /// Writes the file, which appears under its name only when it is whole.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write_json(path, self)
+    }
+
+    /// Makes the candidate of `scheme` the chosen one, and fills in the fields of the reference result from it.
+    /// A scheme without candidate, or `None`, leaves them empty.
+    pub fn choose(&mut self, scheme: Option<&str>) {
+        let chosen = scheme.and_then(|scheme| self.candidates.get_key_value(scheme));
+        self.quant_model_mb = chosen.map(|(_, candidate)| candidate.mib);
+        self.size_reduction_percent = chosen.map(|(_, candidate)| candidate.size_reduction_percent);
+        self.quant_benchmark = chosen.and_then(|(_, candidate)| candidate.benchmark.clone());
+        self.chosen = chosen.map(|(scheme, _)| scheme.clone());
+    }
+}
+
+impl BaseResult {
+    /// What `subject`, the base, says of itself.
+    pub fn new(subject: &Subject, kind: BaseKind) -> Self {
+        Self {
+            name: subject.name.clone(),
+            sha256: subject.sha256,
+            bytes: subject.model.len() as u64,
+            kind,
+            operators: subject.operators.clone(),
+            precisions: precisions(subject),
+        }
+    }
+}
+
+impl CandidateResult {
+    /// What `candidate`, whose file is called `file`, is beside `base`; `benchmark` is the candidate's.
+    pub fn new(
+        file: String,
+        base: &Subject,
+        candidate: &Subject,
+        gates: GateResults,
+        benchmark: Option<&Benchmark>,
+    ) -> Self {
+        Self {
+            file,
+            sha256: candidate.sha256,
+            bytes: candidate.model.len() as u64,
+            mib: candidate.mib(),
+            size_reduction_percent: 100.0 * (1.0 - candidate.model.len() as f64 / base.model.len() as f64),
+            operators: changes(&base.operators, &candidate.operators),
+            precisions: precisions(candidate),
+            gates,
+            benchmark: benchmark.map(ProviderBenchmarks::new),
+            speed_ratio: benchmark.and_then(|benchmark| benchmark.speed_ratio),
+        }
+    }
+}
+
+impl ProviderBenchmarks {
+    /// What was measured on the CPU, and why the other providers were not.
+    pub fn new(benchmark: &Benchmark) -> Self {
+        let measured = || {
+            ProviderBenchmark::Measured(Measured {
+                available: true,
+                summary: benchmark.summary,
+                rtf: benchmark.rtf,
+                runs: benchmark.runs,
+                load_ms: benchmark.load_ms,
+                sentences: benchmark.sentences.clone(),
+            })
+        };
+        let of = |provider: ExecutionProvider| match provider.availability() {
+            Availability::Available => measured(),
+            Availability::Unavailable(reason) => {
+                ProviderBenchmark::Unavailable(Unavailable { available: false, reason: reason.to_owned() })
+            }
+        };
+        Self {
+            providers: ExecutionProvider::ALL.into_iter().map(|provider| (provider, of(provider))).collect(),
+        }
+    }
+}
+
+fn changes(
+    before: &BTreeMap<String, usize>,
+    after: &BTreeMap<String, usize>,
+) -> BTreeMap<String, OperatorChange> {
+    let count = |counts: &BTreeMap<String, usize>, name: &str| counts.get(name).copied().unwrap_or(0);
+    let change = |name: &String| OperatorChange { before: count(before, name), after: count(after, name) };
+    before.keys().chain(after.keys()).map(|name| (name.clone(), change(name))).collect()
+}
+
+fn precisions(subject: &Subject) -> BTreeMap<String, PrecisionResult> {
+    let of = |stored: &Stored| PrecisionResult { tensors: stored.tensors, bytes: stored.bytes };
+    subject.precisions.iter().map(|(name, stored)| (name.clone(), of(stored))).collect()
+}
+
+#[cfg(test)]
+mod tests;

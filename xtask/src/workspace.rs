@@ -1,0 +1,101 @@
+//! Where things are: the checkout, its recipes, the artifacts folder, and the tools made from them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use kokoro_model::{Runtime, VoiceStyles};
+
+use crate::artifacts::Artifacts;
+use crate::corpus::Corpus;
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::fetch::{Console, Fetcher, RuntimeLibrary, SourceArgs};
+use crate::recipe::{Recipe, RuntimeRecipe};
+
+/// The model whose recipe the commands follow.
+pub const MODEL: &str = "kokoro-v1.0";
+
+/// A checkout of this repository and the environment the command runs in.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    root: PathBuf,
+    environment: Environment,
+}
+
+impl Workspace {
+    /// The checkout that this program was built in.
+    pub fn of_this_build(environment: Environment) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf();
+        Self { root, environment }
+    }
+
+    /// The checkout's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What the environment says.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Where notices and progress go.
+    pub fn console(&self) -> Console {
+        Console::stderr(self.environment.redraws())
+    }
+
+    /// The folder of recipes.
+    pub fn models(&self) -> PathBuf {
+        self.root.join("models")
+    }
+
+    /// The recipe of the model.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::load`].
+    pub fn recipe(&self) -> Result<Recipe> {
+        Recipe::load(&self.models().join(format!("{MODEL}.toml")))
+    }
+
+    /// The sentences of the gates.
+    ///
+    /// # Errors
+    /// Those of [`Corpus::load`], or a sentence whose voice the recipe does not have.
+    pub fn corpus(&self, recipe: &Recipe) -> Result<Corpus> {
+        let voices: Vec<&str> = recipe.voice_names().collect();
+        Corpus::load(&self.models().join("corpus.toml"), &voices).context(Failure::Usage)
+    }
+
+    /// What the commands write.
+    pub fn artifacts(&self) -> Artifacts {
+        Artifacts::new(self.root.join("artifacts"))
+    }
+
+    /// A fetcher as the command line and the environment want it.
+    ///
+    /// # Errors
+    /// Those of [`SourceArgs::fetcher`].
+    pub fn fetcher(&self, sources: &SourceArgs) -> Result<Fetcher> {
+        sources.fetcher(&self.environment)
+    }
+
+    /// ONNX Runtime, fetched, verified and loaded.
+    ///
+    /// # Errors
+    /// [`Failure::Fetch`] when the library cannot be had, is no ONNX Runtime or is too old.
+    pub fn runtime(&self, fetcher: &Fetcher) -> Result<(Runtime, RuntimeLibrary)> {
+        let recipe = RuntimeRecipe::load(&self.models().join("onnxruntime.toml"))?;
+        let library = fetcher.onnxruntime(&recipe)?;
+        let runtime = Runtime::from_path(&library.path).context(Failure::Fetch)?;
+        Ok((runtime, library))
+    }
+
+    /// The styles of one voice.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a voice the recipe does not have, [`Failure::Fetch`] when it cannot be had.
+    pub fn voice(&self, fetcher: &Fetcher, recipe: &Recipe, name: &str) -> Result<VoiceStyles> {
+        let bytes = fetcher.read_voice(recipe, name)?;
+        VoiceStyles::from_bytes(&bytes).with_context(|| format!("voice `{name}`")).context(Failure::Fetch)
+    }
+}

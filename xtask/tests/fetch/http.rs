@@ -1,0 +1,217 @@
+//! One answer at a time: which are taken, which are refused, which are asked for again.
+
+use xtask::failure::exit_code;
+use xtask::fetch::{Origin, RedirectRefused, SourceError};
+
+use crate::support::server::{Reply, Server};
+use crate::support::{Bench, TIMING, body, file, message, reasons};
+
+#[test]
+fn a_file_comes_once_and_stays() {
+    let body = body(300_000);
+    let file = file(&body);
+    let server = Server::start({
+        let body = body.clone();
+        move |_, _| Reply::whole(&body)
+    });
+    let bench = Bench::new();
+    let fetcher = bench.mirrored(&server.http());
+
+    let first = fetcher.file(&file).unwrap();
+    assert_eq!(fs_err::read(&first.path).unwrap(), body);
+    assert_eq!(first.path, bench.cache().folder().join(file.sha256.to_string()).join("model.onnx"));
+    let address = format!("{}/{}/model.onnx", server.http(), file.sha256);
+    assert_eq!(first.origin, Origin::Source(address));
+    assert_eq!(server.requests()[0].path, format!("/{}/model.onnx", file.sha256));
+    let beside: Vec<_> = fs_err::read_dir(first.path.parent().unwrap()).unwrap().collect();
+    assert_eq!(beside.len(), 1, "something was left beside the file: {beside:?}");
+
+    let second = fetcher.file(&file).unwrap();
+    assert_eq!(second.origin, Origin::Cache);
+    assert_eq!(fetcher.read(&file).unwrap(), body);
+    assert_eq!(server.requests().len(), 1);
+    assert!(bench.said().contains("model.onnx: 100 %, 0.3 of 0.3 MiB"), "{}", bench.said());
+}
+
+#[test]
+fn a_wrong_digest_ends_the_run() {
+    let body = body(5_000);
+    let mut file = file(&body);
+    let mut other = body.clone();
+    other[4_000] ^= 1;
+    let found = xtask::digest::Digest::of(&other);
+    let server = Server::start({
+        let other = other.clone();
+        move |_, _| Reply::whole(&other)
+    });
+    let next = Server::start(move |_, _| Reply::whole(&body));
+    file.sources = vec![xtask::recipe::Source::Https(next.https())];
+    let bench = Bench::new();
+
+    let error = bench.mirrored(&server.http()).file(&file).unwrap_err();
+    assert_eq!(exit_code(&error), 3);
+    let message = message(&error);
+    assert!(message.contains(&file.sha256.to_string()), "{message}");
+    assert!(message.contains(&found.to_string()), "{message}");
+    assert_eq!(fs_err::read(bench.entry(&file).rejected()).unwrap(), other);
+    assert!(!bench.entry(&file).path().exists() && !bench.entry(&file).part().exists());
+    assert_eq!(server.requests().len(), 1, "a wrong digest was asked for again");
+    assert_eq!(next.connections(), 0, "the next source was asked in silence");
+    assert!(!xtask::fetch::is_unavailable(&error));
+}
+
+#[test]
+fn more_bytes_than_the_recipe_says_are_refused() {
+    let body = body(50_000);
+    let file = file(&body);
+    let longer = [body.as_slice(), b"!"].concat();
+
+    let declared = Server::start({
+        let longer = longer.clone();
+        move |_, _| Reply::whole(&longer).stalls()
+    });
+    let bench = Bench::new();
+    let error = bench.mirrored(&declared.http()).file(&file).unwrap_err();
+    assert!(
+        matches!(reasons(&error)[0], SourceError::TooLarge { limit: 50_000, found: 50_001, declared: true }),
+        "{error:#}"
+    );
+    assert!(!bench.entry(&file).part().exists(), "the body was read");
+
+    let sent = Server::start(move |_, _| Reply::undeclared(&longer));
+    let bench = Bench::new();
+    let error = bench.mirrored(&sent.http()).file(&file).unwrap_err();
+    assert!(matches!(reasons(&error)[0], SourceError::TooLarge { declared: false, .. }), "{error:#}");
+    assert!(!bench.entry(&file).part().exists(), "what was too large was kept");
+    assert_eq!((declared.requests().len(), sent.requests().len()), (1, 1));
+}
+
+#[test]
+fn fewer_declared_bytes_are_refused() {
+    let body = body(50_000);
+    let server = Server::start({
+        let body = body.clone();
+        move |_, _| Reply::whole(&body[1..])
+    });
+    let bench = Bench::new();
+    let error = bench.mirrored(&server.http()).file(&file(&body)).unwrap_err();
+    assert!(
+        matches!(reasons(&error)[0], SourceError::WrongSize { expected: 50_000, found: 49_999 }),
+        "{error:#}"
+    );
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn only_some_answers_are_worth_a_second_question() {
+    let mut wrong = Vec::new();
+    for (status, asked) in
+        [(400, 1), (401, 1), (403, 1), (404, 1), (408, 3), (410, 1), (429, 3), (500, 3), (502, 3), (503, 3)]
+    {
+        let server = Server::start(move |_, _| Reply::status(status).header("Retry-After", "0"));
+        let bench = Bench::new();
+        let error = bench.mirrored(&server.http()).file(&file(b"body")).unwrap_err();
+        let same = matches!(reasons(&error)[0], SourceError::Status { status: it, .. } if *it == status);
+        if !same || server.requests().len() != asked {
+            wrong.push(format!("{status}: asked {} times, {error:#}", server.requests().len()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    let body = body(10_000);
+    let file = file(&body);
+    let server = Server::start(move |number, _| match number {
+        0 => Reply::status(503),
+        1 => Reply::status(429).header("Retry-After", "1"),
+        _ => Reply::whole(&body),
+    });
+    let bench = Bench::new();
+    bench.mirrored(&server.http()).file(&file).unwrap();
+    assert_eq!(server.requests().len(), 3);
+    assert!(bench.said().contains("the server answered 503; again in"), "{}", bench.said());
+}
+
+#[test]
+fn every_source_is_tried_and_listed() {
+    let server = Server::start(|_, _| Reply::status(404));
+    let bench = Bench::new();
+    let error = bench.mirrored(&server.http()).file(&file(b"body")).unwrap_err();
+    assert_eq!(exit_code(&error), 3);
+    assert!(xtask::fetch::is_unavailable(&error));
+    assert!(matches!(
+        reasons(&error)[..],
+        [SourceError::Status { status: 404, .. }, SourceError::Connect(_)]
+    ));
+    let message = message(&error);
+    for part in ["`model.onnx` cannot be had", "404", "https://127.0.0.1:1/file", "refused", "hint: "] {
+        assert!(message.contains(part), "no `{part}` in: {message}");
+    }
+}
+
+#[test]
+fn a_host_out_of_reach_is_not_tried_for_each_file() {
+    let bench = Bench::new();
+    let fetcher = bench.fetcher(|_| {});
+    fetcher.file(&file(b"one")).unwrap_err();
+    let retries = bench.said().matches("again in").count();
+    let error = fetcher.file(&file(b"two")).unwrap_err();
+    assert!(message(&error).contains("out of reach before"), "{error:#}");
+    assert_eq!(bench.said().matches("again in").count(), retries);
+}
+
+#[test]
+fn redirects_are_followed_up_to_ten() {
+    let body = body(10_000);
+    let file = file(&body);
+    let server = Server::start(move |number, _| match number {
+        10 => Reply::whole(&body),
+        _ => Reply::status(302).header("Location", &format!("/{number}")),
+    });
+    Bench::new().mirrored(&server.http()).file(&file).unwrap();
+    assert_eq!(server.requests().len(), 11);
+
+    let circle = Server::start(|_, _| Reply::status(302).header("Location", "/again"));
+    let error = Bench::new().mirrored(&circle.http()).file(&file).unwrap_err();
+    assert!(matches!(reasons(&error)[0], SourceError::Redirect(RedirectRefused::TooMany(10))), "{error:#}");
+    assert_eq!(circle.requests().len(), 11);
+}
+
+#[test]
+fn a_server_that_stalls_is_given_up() {
+    for (what, reply) in [
+        ("in the head", Reply::undeclared(b"").stalls()),
+        ("in the body", Reply::cut(&body(10_000), 5_000).stalls()),
+    ] {
+        let server = Server::start(move |_, _| reply.clone());
+        let bench = Bench::new();
+        let error = bench.mirrored(&server.http()).file(&file(&body(10_000))).unwrap_err();
+        assert!(
+            matches!(reasons(&error)[0], SourceError::Stall(time) if *time == TIMING.stall),
+            "{what}: {error:#}"
+        );
+        assert_eq!(server.requests().len(), 3, "{what}");
+    }
+}
+
+#[test]
+fn a_failure_of_tls_is_not_retried() {
+    // Speaks, but not TLS.
+    let server = Server::start(|_, _| Reply::status(200));
+    let bench = Bench::new();
+    let error = bench.mirrored(&server.https()).file(&file(b"body")).unwrap_err();
+    assert!(matches!(reasons(&error)[0], SourceError::Tls(_)), "{error:#}");
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn plain_http_is_for_mirrors_only() {
+    let server = Server::start(|_, _| Reply::whole(b"body"));
+    let mut file = file(b"body");
+    file.sources = vec![xtask::recipe::Source::Https(format!("{}/file", server.http()))];
+    let error = Bench::new().fetcher(|_| {}).file(&file).unwrap_err();
+    assert!(message(&error).contains("only a mirror may be asked over plain http"), "{error:#}");
+    assert_eq!(server.connections(), 0);
+}

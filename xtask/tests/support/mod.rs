@@ -1,0 +1,137 @@
+//! What the tests of `fetch` share: a server that misbehaves, a cache of one's own, programs that pretend
+//! to be pip and npm.
+
+pub mod server;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use xtask::digest::Digest;
+use xtask::fetch::{Cache, Console, Entry, FetchError, FetchOptions, Fetcher, Size, SourceError, Timing};
+use xtask::recipe::{Source, SourceFile};
+
+/// No test waits longer than it must to see that a fetch does wait.
+pub const TIMING: Timing = Timing {
+    connect: Duration::from_secs(2),
+    stall: Duration::from_millis(300),
+    attempts: 3,
+    first_pause: Duration::from_millis(1),
+    longest_pause: Duration::from_millis(5),
+};
+
+/// A port that nothing listens on.
+pub const NOWHERE: &str = "https://127.0.0.1:1/file";
+
+/// A cache of one's own and what was said.
+pub struct Bench {
+    folder: tempfile::TempDir,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), said: Arc::default() }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn cache(&self) -> Cache {
+        Cache::new(self.folder.path().join("cache"))
+    }
+
+    /// Everything said so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().join("\n")
+    }
+
+    /// Online, without pip and npm; `change` makes it what the test needs.
+    pub fn fetcher(&self, change: impl FnOnce(&mut FetchOptions)) -> Fetcher {
+        let said = Arc::clone(&self.said);
+        let mut options = FetchOptions {
+            offline: false,
+            mirror: None,
+            onnxruntime: None,
+            search_path: Some(self.folder.path().join("no-programs").into_os_string()),
+            timing: TIMING,
+            console: Console::lines(move |line| said.lock().unwrap().push(line.to_owned())),
+        };
+        change(&mut options);
+        Fetcher::new(self.cache(), options).unwrap()
+    }
+
+    /// Asks `mirror` first.
+    pub fn mirrored(&self, mirror: &str) -> Fetcher {
+        self.fetcher(|options| options.mirror = Some(mirror.to_owned()))
+    }
+
+    pub fn entry(&self, file: &SourceFile) -> Entry {
+        self.cache().entry(&file.name, file.sha256, Size::Exactly(file.bytes))
+    }
+
+    /// Puts a program called `name` on a search path of its own, and returns that path. A shell script.
+    pub fn program(&self, name: &str, script: &str) -> PathBuf {
+        let folder = self.folder.path().join("programs");
+        fs_err::create_dir_all(&folder).unwrap();
+        let path = folder.join(name);
+        let mut file = fs_err::File::create(&path).unwrap();
+        file.write_all(format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n").as_bytes()).unwrap();
+        drop(file);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        folder
+    }
+}
+
+/// `length` bytes that do not repeat soon.
+pub fn body(length: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// The recipe of a file with these bytes, which nobody has.
+pub fn file(bytes: &[u8]) -> SourceFile {
+    SourceFile {
+        name: "model.onnx".to_owned(),
+        bytes: bytes.len() as u64,
+        sha256: Digest::of(bytes),
+        licence: "MIT".to_owned(),
+        attribution: "nobody".to_owned(),
+        sources: vec![Source::Https(NOWHERE.to_owned())],
+    }
+}
+
+/// What the sources said, in the order asked.
+pub fn reasons(error: &anyhow::Error) -> Vec<&SourceError> {
+    match error.downcast_ref::<FetchError>() {
+        Some(FetchError::Unavailable { reasons, .. }) => reasons.iter().map(|it| &it.error).collect(),
+        Some(FetchError::Source { error, .. }) => vec![error],
+        _ => panic!("not a failure of sources: {error:#}"),
+    }
+}
+
+/// The whole message, as the user sees it.
+pub fn message(error: &anyhow::Error) -> String {
+    format!("{error:#}")
+}
+
+/// Whether nothing lies in `folder`, or in any folder below it, but files with these extensions.
+pub fn only_extensions(folder: &Path, allowed: &[&str]) -> bool {
+    fs_err::read_dir(folder).unwrap().all(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return only_extensions(&path, allowed);
+        }
+        path.extension().is_some_and(|it| allowed.iter().any(|allowed| it == *allowed))
+    })
+}
