@@ -19,6 +19,7 @@ pub const MODEL: &str = "kokoro-v1.0";
 #[derive(Debug, Clone)]
 pub struct Workspace {
     root: PathBuf,
+    artifacts: PathBuf,
     environment: Environment,
 }
 
@@ -26,7 +27,13 @@ impl Workspace {
     /// The checkout that this program was built in.
     pub fn of_this_build(environment: Environment) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf();
-        Self { root, environment }
+        Self { artifacts: root.join("artifacts"), root, environment }
+    }
+
+    /// The same, but that the commands write to `folder`.
+    #[must_use]
+    pub fn with_artifacts(self, folder: &Path) -> Self {
+        Self { artifacts: folder.to_path_buf(), ..self }
     }
 
     /// The checkout's folder.
@@ -68,7 +75,7 @@ impl Workspace {
 
     /// What the commands write.
     pub fn artifacts(&self) -> Artifacts {
-        Artifacts::new(self.root.join("artifacts"))
+        Artifacts::new(self.artifacts.clone())
     }
 
     /// A fetcher as the command line and the environment want it.

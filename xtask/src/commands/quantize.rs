@@ -1,5 +1,6 @@
 //! `cargo xtask quantize`: the main job, from nothing to a gated artifact.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -47,6 +48,10 @@ pub struct QuantizeArgs {
     #[arg(long, value_name = "N")]
     pub runs: Option<usize>,
 
+    /// Write into this folder in place of `artifacts/`, from which builds embed
+    #[arg(long, value_name = "FOLDER")]
+    pub artifacts: Option<PathBuf>,
+
     /// Print the results as JSON on standard output, in place of the table
     #[arg(long)]
     pub json: bool,
@@ -76,6 +81,8 @@ impl QuantizeArgs {
 /// [`Failure::Gate`] when a gate refuses a candidate; [`Failure::Fetch`], [`Failure::Model`] and
 /// [`Failure::Usage`] of the steps before.
 pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
+    let elsewhere = args.artifacts.as_ref().map(|folder| workspace.clone().with_artifacts(folder));
+    let workspace = elsewhere.as_ref().unwrap_or(workspace);
     let console = workspace.console();
     let artifacts = workspace.artifacts();
     let _lock = artifacts.lock(|| console.say("waiting for another run that works in `artifacts/`"))?;
@@ -166,10 +173,17 @@ fn up_to_date(
     let asks_for_a_measurement =
         args.force || !args.only.is_empty() || args.threads.is_some() || args.runs.is_some();
     let Ok(results) = Results::read(&artifacts.results()) else { return Ok(None) };
-    if asks_for_a_measurement || results.corpus_sha256 != workspace.corpus(recipe)?.sha256() {
+    if asks_for_a_measurement
+        || results.recipe_sha256 != recipe.sha256
+        || results.corpus_sha256 != workspace.corpus(recipe)?.sha256()
+    {
         return Ok(None);
     }
     for candidate in candidates {
+        if candidate.artifact.path.parent() != Some(artifacts.folder()) {
+            // It still waits for its gates.
+            return Ok(None);
+        }
         let sha256 = candidate.artifact.sha256()?;
         let known = results.candidates.get(candidate.scheme.as_str());
         if !known.is_some_and(|known| known.sha256 == sha256 && known.gates.all_passed()) {
