@@ -1,11 +1,13 @@
 //! Undoes dynamic quantization: from an INT8 model back to the float graph it was made of.
 //!
-//! `onnxruntime.quantization` writes a float `MatMul(x, W)` as
-//! `Mul(Cast(MatMulInteger(quantized x, Wq)), x_scale · w_scale)`, a `Conv` likewise with its bias added as
-//! int32, an `LSTM` as `DynamicQuantizeLSTM` with transposed weights, and a `Gather` as the look-up of an
-//! integer row followed by `DequantizeLinear`. Each pattern goes back to the one float node, with the weight
-//! `(q − zero) · scale`. Activations are float again, so what remains of the quantization is the grid that
-//! the weights lie on.
+//! Two tools write such models, Intel's Neural Compressor (which the published INT8 Kokoro has all the marks of)
+//! and `onnxruntime.quantization`. Both write a float `MatMul(x, W)` as
+//! `Mul(Cast(MatMulInteger(quantized x, Wq)), x_scale · w_scale)`, a `Conv` likewise, an `LSTM` as
+//! `DynamicQuantizeLSTM` with transposed weights, and a `Gather` as the look-up of an integer row followed by
+//! `DequantizeLinear`. They differ in the bias of a convolution, which the one adds as int32 and the other as
+//! float, and in the scales of an LSTM. Each pattern goes back to the one float node, with the weight
+//! `(q − zero) · scale`. Activations are float again, so what remains of the quantization is the grid that the
+//! weights lie on.
 
 use std::collections::BTreeMap;
 

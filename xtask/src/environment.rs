@@ -26,12 +26,19 @@ pub struct Environment {
     pub ci: bool,
     /// `CARGO`: the cargo that runs this program, to run more of it.
     pub cargo: OsString,
+    /// The names of the variables by which cargo tells this program of its package, `CARGO_PKG_NAME` and so on.
+    pub of_package: Vec<OsString>,
 }
 
 impl Environment {
     /// Reads the variables of this process.
     pub fn read() -> Self {
-        Self::from(|name| env::var_os(name))
+        let of_package = |name: &OsString| {
+            let name = name.to_string_lossy();
+            ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))
+        };
+        let of_package = env::vars_os().map(|(name, _)| name).filter(of_package).collect();
+        Self { of_package, ..Self::from(|name| env::var_os(name)) }
     }
 
     /// Reads the variables through `variable`, so that a test need not change its own process.
@@ -43,6 +50,7 @@ impl Environment {
             no_color: set("NO_COLOR").is_some(),
             ci: set("CI").is_some_and(|value| value != "false" && value != "0"),
             cargo: set("CARGO").unwrap_or_else(|| "cargo".into()),
+            of_package: Vec::new(),
         }
     }
 

@@ -35,6 +35,7 @@ pub struct Judge<'a> {
     corpus_sha256: Digest,
     gates: Vec<Gate>,
     audio: PathBuf,
+    scratch: PathBuf,
     progress: Progress,
 }
 
@@ -83,6 +84,7 @@ impl<'a> Judge<'a> {
             corpus_sha256: corpus.sha256(),
             gates: if only.is_empty() { Gate::ALL.to_vec() } else { only.to_vec() },
             audio: workspace.artifacts().audio(),
+            scratch: workspace.artifacts().staged().join("profile"),
             progress: Progress::stderr(workspace.environment().redraws()),
         })
     }
@@ -135,7 +137,14 @@ impl<'a> Judge<'a> {
             let shortest = self.smoke.iter().min_by_key(|sentence| sentence.ids.len());
             let sentence = shortest.context("no sentence of the corpus is tagged `smoke`")?;
             let thresholds = scheme.thresholds(self.recipe);
-            gates.provider = Some(provider_gate(&self.runtime, subject, thresholds, sentence)?);
+            gates.provider = Some(provider_gate(
+                &self.runtime,
+                subject,
+                thresholds,
+                sentence,
+                &self.scratch,
+                self.progress,
+            )?);
         }
         if self.gates.contains(&Gate::Smoke) {
             let smoke = self.hear(subject)?;

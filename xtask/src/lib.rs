@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod base;
+pub mod cargo;
 pub mod commands;
 pub mod corpus;
 pub mod describe;
@@ -15,4 +16,5 @@ pub mod judge;
 pub mod recipe;
 pub mod results;
 pub mod scheme;
+mod scratch;
 pub mod workspace;

@@ -85,7 +85,9 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
     let workspace = elsewhere.as_ref().unwrap_or(workspace);
     let console = workspace.console();
     let artifacts = workspace.artifacts();
-    let _lock = artifacts.lock(|| console.say("waiting for another run that works in `artifacts/`"))?;
+    let folder = artifacts.folder().display();
+    let waiting = || console.say(&format!("waiting for another run that works in `{folder}`"));
+    let _lock = artifacts.lock(waiting)?;
     let recipe = workspace.recipe()?;
     let fetcher = workspace.fetcher(&args.sources)?;
 
@@ -131,6 +133,7 @@ fn candidate(
             }
         }
     }
+    console.say(&format!("quantizing `{}` by {}", base.name, scheme.as_str()));
     let start = Instant::now();
     let mut model = base.decode()?;
     let summary = quantizer::schemes::quantize(&mut model, &*scheme.build(recipe)?)
@@ -226,9 +229,13 @@ fn conclude(
 ) -> Result<()> {
     let refused: Vec<SchemeName> = failures.iter().map(|failure| failure.scheme).collect();
     let whole = args.only.is_empty();
+    let standing = artifacts.chosen()?.map(|artifact| artifact.path);
     let mut passed = Vec::new();
     for Candidate { scheme, artifact } in candidates {
-        if refused.contains(&scheme) {
+        if refused.contains(&scheme) && Some(&artifact.path) == standing.as_ref() {
+            // Builds embed it: a timing on a busy day, or a gate that has become stricter, must not break them.
+            console.say(&format!("refused, but left in its place: `{}`", artifact.path.display()));
+        } else if refused.contains(&scheme) {
             let artifact = artifacts.refuse(artifact)?;
             console.say(&format!("refused: `{}`", artifact.path.display()));
         } else if whole {

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::quantize::{self, QuantizeArgs};
-use crate::failure::Failure;
+use crate::cargo::cargo;
 use crate::fetch::{Fetcher, SourceArgs};
 use crate::recipe::{FileList, RuntimeRecipe, SourceFile};
 use crate::workspace::Workspace;
@@ -29,7 +29,7 @@ pub struct TestArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Failure::Gate`] when a test fails; those of [`quantize::run`] and of the fetcher.
+/// [`crate::failure::Failure::Gate`] when a test fails; those of [`quantize::run`] and of the fetcher.
 pub fn run(args: &TestArgs, workspace: &Workspace) -> Result<()> {
     quantize::run(&QuantizeArgs { sources: args.sources.clone(), ..QuantizeArgs::default() }, workspace)?;
 
@@ -38,26 +38,16 @@ pub fn run(args: &TestArgs, workspace: &Workspace) -> Result<()> {
     let library = fetcher.onnxruntime(&runtime)?;
     let models = test_models(workspace, &fetcher)?;
 
+    let (models, library) = (models.to_string_lossy(), library.path.to_string_lossy());
+    let variables = [("KOKORO_TEST_MODELS", &*models), ("KOKORO_TEST_ONNXRUNTIME", &*library)];
     // Two runs: built alone, `xtask` has the features it has now, so that this running program is up to date
     // and need not be replaced, which Windows would refuse.
-    for packages in [&["--package", "xtask"][..], &["--workspace", "--exclude", "xtask"]] {
+    for packages in [&["--package", "xtask"][..], &["--workspace", "--exclude", "xtask", "--all-features"]] {
         let mut arguments = vec!["test", "--no-fail-fast"];
         arguments.extend(packages);
         arguments.push("--");
         arguments.extend(args.arguments.iter().map(String::as_str));
-        let shown = format!("cargo {}", arguments.join(" "));
-        eprintln!("running `{shown}`");
-        let status = duct::cmd(&workspace.environment().cargo, &arguments)
-            .dir(workspace.root())
-            .env("KOKORO_TEST_MODELS", &models)
-            .env("KOKORO_TEST_ONNXRUNTIME", &library.path)
-            .unchecked()
-            .run()
-            .with_context(|| format!("cannot run `{shown}`"))?
-            .status;
-        if !status.success() {
-            return Err(anyhow!("`{shown}` failed").context(Failure::Gate));
-        }
+        cargo(workspace, &arguments, &variables)?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
+use crate::scratch::Scratch;
 
 /// The folder of fetched files.
 #[derive(Debug, Clone)]
@@ -150,31 +151,5 @@ impl Entry {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Held::Nothing),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// A folder that goes away with the value; what a killed run left in it goes away at the next start.
-pub(super) struct Scratch {
-    folder: PathBuf,
-}
-
-impl Scratch {
-    pub(super) fn new(folder: PathBuf) -> io::Result<Self> {
-        match fs_err::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => fs_err::create_dir_all(&folder)?,
-        }
-        Ok(Self { folder })
-    }
-
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // The next run clears what cannot be removed now.
-        let _ = fs_err::remove_dir_all(&self.folder);
     }
 }

@@ -21,6 +21,13 @@ impl Progress {
         if redraws { Self::Bar } else { Self::Lines }
     }
 
+    /// Says that something short begins.
+    pub(super) fn say(self, line: &str) {
+        if self != Self::Nothing {
+            eprintln!("{line}");
+        }
+    }
+
     /// Starts to show `what`, which takes `steps` steps.
     pub(super) fn start(self, what: &str, steps: usize) -> Steps {
         let bar = (self == Self::Bar).then(|| {
@@ -31,6 +38,9 @@ impl Progress {
                 .with_style(style)
                 .with_prefix(what.to_owned())
         });
+        if self == Self::Lines {
+            eprintln!("{what}: 0 of {steps}");
+        }
         Steps {
             bar,
             lines: self == Self::Lines,

@@ -1,12 +1,14 @@
 //! The provider gate: nothing that the CPU provider lacks or has no fast kernel for.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use kokoro_model::Runtime;
 
-use super::{Check, Gate, Profile, Report, Subject, Utterance};
+use super::{Check, Gate, Profile, Progress, Report, Subject, Utterance};
 use crate::recipe::Thresholds;
+use crate::scratch::Scratch;
 
 /// No scheme may emit it: no provider has a fast kernel for it.
 const NEVER: &str = "ConvInteger";
@@ -15,7 +17,8 @@ const NEVER: &str = "ConvInteger";
 const CPU: &str = "CPUExecutionProvider";
 
 /// Counts what the file of `subject` has and what a call of it executes. The call says `utterance`, which
-/// need not be long: the graph has no branch that depends on it.
+/// need not be long: the graph has no branch that depends on it. The runtime writes its profile into `scratch`, a
+/// folder that is emptied first and gone afterwards.
 ///
 /// That each operator is known to the provider is proved by loading and running the model.
 ///
@@ -26,12 +29,15 @@ pub fn provider_gate(
     subject: &Subject,
     thresholds: &Thresholds,
     utterance: &Utterance,
+    scratch: &Path,
+    progress: Progress,
 ) -> Result<Report> {
+    progress.say(&format!("provider `{}`: one call, profiled", subject.name));
     let mut checks = vec![Check::at_most("size", subject.mib(), thresholds.max_mib, "MiB")];
     checks.extend(counts("nodes", "nodes", &thresholds.max_nodes, |operator| {
         subject.operators.get(operator).copied().unwrap_or(0)
     }));
-    match profile(runtime, subject, utterance)? {
+    match profile(runtime, subject, utterance, scratch)? {
         Ok(profile) => {
             checks.push(Check::at_most("does_not_run", 0.0, 0.0, "models"));
             checks.extend(executed(&profile, thresholds));
@@ -70,9 +76,14 @@ fn counts(
 }
 
 /// Profiles one call. The outer error is ours, the inner one the model's.
-fn profile(runtime: &Runtime, subject: &Subject, utterance: &Utterance) -> Result<Result<Profile>> {
-    let folder = tempfile::tempdir().context("no folder for the profile")?;
-    let options = subject.options.clone().profile(folder.path().join("profile"));
+fn profile(
+    runtime: &Runtime,
+    subject: &Subject,
+    utterance: &Utterance,
+    scratch: &Path,
+) -> Result<Result<Profile>> {
+    let scratch = Scratch::new(scratch.to_path_buf()).context("no folder for the profile")?;
+    let options = subject.options.clone().profile(scratch.folder().join("profile"));
     let mut synthesizer = match subject.load(runtime, &options) {
         Ok((synthesizer, _)) => synthesizer,
         Err(error) => return Ok(Err(error)),

@@ -1,13 +1,13 @@
 //! The cache: shared, checked, full.
 
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use xtask::failure::exit_code;
 use xtask::fetch::{FetchError, Fetcher, Origin, SourceError};
 
+use crate::support::disk::SmallDisk;
 use crate::support::server::{Reply, Server};
 use crate::support::{Bench, body, file, message, only_extensions, reasons};
 
@@ -86,27 +86,6 @@ fn a_mirror_must_be_an_http_address() {
         let error = Fetcher::new(bench.cache(), options(mirror)).err();
         let error = error.unwrap_or_else(|| panic!("`{mirror}` was taken"));
         assert_eq!(exit_code(&error), 2, "`{mirror}`: {error:#}");
-    }
-}
-
-/// A file system of one megabyte, where there may be one.
-struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    fn mount(folder: &'a Path) -> Option<Self> {
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(folder)
-            .output()
-            .ok()?;
-        mount.status.success().then_some(Self(folder))
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(self.0).status();
-        assert!(unmounted.is_ok_and(|status| status.success()), "`{}` stays mounted", self.0.display());
     }
 }
 

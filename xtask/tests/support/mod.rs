@@ -1,6 +1,10 @@
-//! What the tests of `fetch` share: a server that misbehaves, a cache of one's own, programs that pretend
-//! to be pip and npm.
+//! What the tests share: a server that misbehaves, a cache of one's own, programs that pretend to be pip and npm,
+//! small models, and the commands as the user runs them.
+#![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod disk;
+pub mod models;
+pub mod program;
 pub mod server;
 
 use std::io::Write as _;
@@ -75,17 +79,21 @@ impl Bench {
     /// Puts a program called `name` on a search path of its own, and returns that path. A shell script.
     pub fn program(&self, name: &str, script: &str) -> PathBuf {
         let folder = self.folder.path().join("programs");
-        fs_err::create_dir_all(&folder).unwrap();
-        let path = folder.join(name);
-        let mut file = fs_err::File::create(&path).unwrap();
-        file.write_all(format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n").as_bytes()).unwrap();
-        drop(file);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        }
+        write_script(&folder.join(name), script);
         folder
+    }
+}
+
+/// Writes a shell script that can be run as a program.
+pub fn write_script(path: &Path, script: &str) {
+    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut file = fs_err::File::create(path).unwrap();
+    file.write_all(format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n").as_bytes()).unwrap();
+    drop(file);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 }
 
