@@ -6,13 +6,11 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use kokoro_model::{Chosen, Metadata};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::digest::{Digest, HashingWriter};
-use crate::failure::Failure;
+use crate::files::{lock, read_json, write_atomically, write_json};
 
 /// The folder that build.rs reads from.
 #[derive(Debug, Clone)]
@@ -70,18 +68,7 @@ impl Artifacts {
     /// # Errors
     /// The folder or its lock cannot be made.
     pub fn lock(&self, waiting: impl FnOnce()) -> Result<fs_err::File> {
-        fs_err::create_dir_all(&self.folder)?;
-        let path = self.folder.join(".lock");
-        let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => {
-                waiting();
-                file.lock()?;
-            }
-            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
-        }
-        Ok(file)
+        Ok(lock(&self.folder.join(".lock"), waiting)?)
     }
 
     /// The artifact of that name, if its file has the digest that its metadata says.
@@ -208,56 +195,4 @@ fn move_to(artifact: Artifact, folder: &Path) -> Result<Artifact> {
 /// The file name of an artifact.
 pub fn file_name(base: &str, scheme: &str) -> String {
     format!("{base}.{scheme}.onnx")
-}
-
-/// Reads a JSON file.
-///
-/// # Errors
-/// [`Failure::Usage`], naming the file and the place in it.
-pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = fs_err::read_to_string(path)?;
-    serde_json::from_str(&text)
-        .map_err(|error| anyhow!("`{}`: {error}", path.display()))
-        .context(Failure::Usage)
-}
-
-/// Writes a JSON file, indented, with a line feed at its end.
-///
-/// # Errors
-/// The disk's.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)?;
-    text.push(b'\n');
-    write_atomically(path, |file| file.write_all(&text))
-        .with_context(|| format!("cannot write `{}`", path.display()))
-}
-
-/// Writes a file that appears under its name only when it is whole and on the disk.
-///
-/// The bytes go to `<name>.part` beside it first, a fixed name, so that a run that was killed leaves at most
-/// one file, which the next one overwrites.
-///
-/// # Errors
-/// Those of `write` and of the disk; the `.part` file is removed then.
-pub fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut fs_err::File) -> io::Result<()>,
-) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs_err::create_dir_all(folder)?;
-    }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    let part = PathBuf::from(name);
-    let mut file = fs_err::File::create(&part)?;
-    let written = write(&mut file).and_then(|()| file.sync_all());
-    drop(file);
-    match written.and_then(|()| fs_err::rename(&part, path)) {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            // The first error is the one to tell.
-            let _ = fs_err::remove_file(&part);
-            Err(error)
-        }
-    }
 }

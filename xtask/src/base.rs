@@ -135,7 +135,7 @@ fn restored(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Bas
         Held::Good => read_verified(&path, pinned.sha256)?,
         Held::Nothing | Held::Corrupted(_) => {
             let bytes = rebuild(recipe, fetcher, console)?;
-            crate::artifacts::write_atomically(&path, |file| file.write_all(&bytes))
+            crate::files::write_atomically(&path, |file| file.write_all(&bytes))
                 .with_context(|| format!("cannot keep `{}`", path.display()))
                 .context(Failure::Fetch)?;
             bytes

@@ -13,8 +13,8 @@ use kokoro_model::BaseKind;
 use quantizer::census::Stored;
 use serde::{Deserialize, Serialize};
 
-use crate::artifacts::{read_json, write_json};
 use crate::digest::Digest;
+use crate::files::{read_json, write_json};
 use crate::gates::{
     Availability, Benchmark, ExecutionProvider, Gate, Interval, Report, SentenceTime, Spoken, Subject,
     Summary,

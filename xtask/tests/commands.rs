@@ -11,10 +11,11 @@ use quantizer::proto::{ModelProto, StringStringEntryProto};
 use support::disk::SmallDisk;
 use support::models;
 use support::program::{Ended, Program, users_cache};
-use xtask::artifacts::{Artifacts, read_json};
+use xtask::artifacts::Artifacts;
 use xtask::commands::clean::{self, CleanArgs};
 use xtask::digest::Digest;
 use xtask::environment::Environment;
+use xtask::files::read_json;
 use xtask::workspace::Workspace;
 
 const NAME: &str = "silent.weights-int8.onnx";

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use kokoro_model::Metadata;
 use support::program::{Program, users_cache};
 use support::server::{Reply, Server, from};
-use xtask::artifacts::{Artifacts, read_json};
+use xtask::artifacts::Artifacts;
 use xtask::digest::Digest;
+use xtask::files::read_json;
 use xtask::recipe::Recipe;
 
 const SCHEME: &str = "weights-int8";

@@ -70,7 +70,7 @@ fn place(file: &SourceFile, cached: &Path, folder: &Path) -> Result<()> {
     if crate::digest::Digest::of_file(&target).is_ok_and(|found| found == file.sha256) {
         return Ok(());
     }
-    crate::artifacts::write_atomically(&target, |output| {
+    crate::files::write_atomically(&target, |output| {
         std::io::copy(&mut fs_err::File::open(cached)?, output).map(drop)
     })
     .with_context(|| format!("cannot write `{}`", target.display()))

@@ -5,12 +5,11 @@
 //! one file and not many: `<name>.part`, a download on its way; `<name>.part.etag`, what the server called
 //! it; `<name>.tmp`, a folder for pip and npm; `<name>.rejected`, bytes with a wrong digest.
 
-use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
-use crate::scratch::Scratch;
+use crate::files::Scratch;
 
 /// The folder of fetched files.
 #[derive(Debug, Clone)]
@@ -81,23 +80,7 @@ impl Cache {
     /// # Errors
     /// The lock file cannot be made or locked.
     pub fn lock(&self, key: &str, waiting: impl FnOnce()) -> io::Result<fs_err::File> {
-        // Lock files stay: to delete one would let a third run lock a file that a second still waits for.
-        let folder = self.folder.join("locks");
-        fs_err::create_dir_all(&folder)?;
-        let file = fs_err::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(folder.join(format!("{key}.lock")))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                waiting();
-                file.lock()?;
-            }
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-        Ok(file)
+        crate::files::lock(&self.folder.join("locks").join(format!("{key}.lock")), waiting)
     }
 }
 

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use kokoro_model::Runtime;
 
 use super::{Check, Gate, Profile, Progress, Report, Subject, Utterance};
+use crate::files::Scratch;
 use crate::recipe::Thresholds;
-use crate::scratch::Scratch;
 
 /// No scheme may emit it: no provider has a fast kernel for it.
 const NEVER: &str = "ConvInteger";

@@ -85,7 +85,7 @@ impl Subject {
     pub fn of_file(path: &Path) -> Result<Self> {
         let bytes = fs_err::read(path).context(Failure::Usage)?;
         let json = path.with_extension("json");
-        let metadata = json.exists().then(|| crate::artifacts::read_json(&json)).transpose()?;
+        let metadata = json.exists().then(|| crate::files::read_json(&json)).transpose()?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         Self::new(name, bytes.into(), metadata.as_ref())
     }
