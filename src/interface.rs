@@ -54,11 +54,11 @@ const AUDIO: Expected = Expected {
 impl Interface {
     /// Finds the inputs and the output of `session`; `model` names it in errors.
     ///
-    /// Outputs beside the audio, such as durations, are let be; inputs beside the three are not, since nothing
-    /// would feed them.
-    pub(crate) fn of(session: &Session, model: &str) -> Result<Self, Error> {
-        let inputs: Vec<_> =
-            session.inputs().iter().map(|i| Value { name: i.name(), of: i.dtype() }).collect();
+    /// Outputs beside the audio, such as durations, are let be; inputs beside the three and those that the caller
+    /// feeds, `others`, are not, since nothing would feed them.
+    pub(crate) fn of(session: &Session, model: &str, others: &[&str]) -> Result<Self, Error> {
+        let inputs = session.inputs().iter().filter(|input| !others.contains(&input.name()));
+        let inputs: Vec<_> = inputs.map(|i| Value { name: i.name(), of: i.dtype() }).collect();
         let outputs: Vec<_> =
             session.outputs().iter().map(|o| Value { name: o.name(), of: o.dtype() }).collect();
         Self::find(&inputs, &outputs, model).map_err(Error::from)

@@ -43,6 +43,8 @@ mod error;
 #[cfg(feature = "ort")]
 mod interface;
 mod metadata;
+#[cfg(feature = "probe")]
+pub mod probe;
 #[cfg(feature = "ort")]
 mod runtime;
 #[cfg(feature = "ort")]

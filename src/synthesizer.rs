@@ -25,7 +25,7 @@ const SPEEDS: std::ops::RangeInclusive<f32> = 0.1..=10.0;
 pub struct SynthesizerOptions {
     threads: Option<usize>,
     session_options: Vec<(String, String)>,
-    vocabulary_size: u32,
+    pub(crate) vocabulary_size: u32,
     profile: Option<PathBuf>,
 }
 
@@ -103,6 +103,21 @@ impl SynthesizerOptions {
         }
         Ok(builder)
     }
+
+    /// A session that `commit` makes of a model; `model` and its size in `bytes` are for errors.
+    pub(crate) fn session(
+        &self,
+        runtime: &Runtime,
+        model: &str,
+        bytes: u64,
+        commit: impl FnOnce(&mut SessionBuilder) -> ort::Result<Session>,
+    ) -> Result<Session, Error> {
+        let mut builder = self.builder(runtime)?;
+        commit(&mut builder).map_err(|source| {
+            let kind = ErrorKind::ModelRejected { model: model.to_owned(), bytes };
+            Error::with_source(kind, RuntimeMessage::from(source))
+        })
+    }
 }
 
 /// A Kokoro model, ready to speak. One thread at a time: make one for each thread that speaks.
@@ -170,12 +185,8 @@ impl Synthesizer {
         options: &SynthesizerOptions,
         commit: impl FnOnce(&mut SessionBuilder) -> ort::Result<Session>,
     ) -> Result<Self, Error> {
-        let mut builder = options.builder(runtime)?;
-        let session = commit(&mut builder).map_err(|source| {
-            let kind = ErrorKind::ModelRejected { model: model.to_owned(), bytes };
-            Error::with_source(kind, RuntimeMessage::from(source))
-        })?;
-        let interface = Interface::of(&session, model)?;
+        let session = options.session(runtime, model, bytes, commit)?;
+        let interface = Interface::of(&session, model, &[])?;
         Ok(Self { session, interface, vocabulary_size: options.vocabulary_size })
     }
 
@@ -189,10 +200,7 @@ impl Synthesizer {
     /// [`ErrorKind::NoTokens`], [`ErrorKind::TooManyTokens`], [`ErrorKind::TokenOutOfVocabulary`] and
     /// [`ErrorKind::Speed`] before the model is run; [`ErrorKind::Inference`] and [`ErrorKind::NoAudio`] after.
     pub fn speak_tokens(&mut self, phoneme_ids: &[i64], style: &Style, speed: f32) -> Result<Audio, Error> {
-        let tokens = padded(phoneme_ids, self.vocabulary_size)?;
-        if !SPEEDS.contains(&speed) {
-            return Err(ErrorKind::Speed { found: speed }.into());
-        }
+        let tokens = checked(phoneme_ids, speed, self.vocabulary_size)?;
         let samples = self.run(&tokens, style, speed).map_err(|source| {
             Error::with_source(
                 ErrorKind::Inference { tokens: phoneme_ids.len() },
@@ -227,6 +235,15 @@ impl Synthesizer {
         file.map(PathBuf::from)
             .map_err(|source| Error::with_source(ErrorKind::Profile, RuntimeMessage::from(source)))
     }
+}
+
+/// The `tokens` input of a sentence whose ids and speed are in order.
+pub(crate) fn checked(phoneme_ids: &[i64], speed: f32, vocabulary_size: u32) -> Result<Vec<i64>, ErrorKind> {
+    let tokens = padded(phoneme_ids, vocabulary_size)?;
+    if !SPEEDS.contains(&speed) {
+        return Err(ErrorKind::Speed { found: speed });
+    }
+    Ok(tokens)
 }
 
 /// The `tokens` input: the ids with the padding id 0 on both sides, as the model was trained on.

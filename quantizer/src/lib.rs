@@ -1,9 +1,9 @@
 //! Quantizes the weights of ONNX models, as a pure library.
 //!
 //! The way through this crate is the way the data goes: [`model::decode`] reads the bytes into the typed
-//! messages of [`proto`], [`check::validate`] refuses graphs that no runtime could order, [`restore`] and
-//! [`fold`] are exact rewrites, [`schemes`] turn one float model into one INT8 candidate, and
-//! [`model::encode`] writes it.
+//! messages of [`proto`], [`check::validate`] refuses graphs that no runtime could order, [`restore`],
+//! [`fold`] and [`rewrite`] are exact rewrites, [`schemes`] turn one float model into one INT8 candidate, and
+//! [`model::encode`] writes it. [`probe`] opens a graph between its parts, so that two models can be compared.
 //!
 //! Pure means: no network, no ONNX Runtime, no clock, no environment, no file opened by name. The same model
 //! and settings give the same bytes on every machine and with any number of threads: arithmetic is IEEE 754
@@ -20,7 +20,9 @@ pub mod int8;
 pub mod interface;
 pub mod model;
 pub mod order;
+pub mod probe;
 pub mod restore;
+pub mod rewrite;
 pub mod schemes;
 pub mod tensor;
 

@@ -53,6 +53,11 @@ impl Artifacts {
         self.folder.join("audio")
     }
 
+    /// What the base said to the fidelity gate.
+    pub fn fidelity(&self) -> PathBuf {
+        self.folder.join("fidelity")
+    }
+
     /// Sizes, operators, gates and benchmark of the last run.
     pub fn results(&self) -> PathBuf {
         self.folder.join("quantization_comparison_results.json")

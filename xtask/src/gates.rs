@@ -29,12 +29,14 @@ pub use self::bench::{Benchmark, Comparison, SentenceTime, compare, speed_gate};
 pub use self::execution_providers::{Availability, ExecutionProvider};
 pub use self::profile::{Profile, ProfileError};
 pub use self::progress::Progress;
+pub(crate) use self::progress::Steps;
 pub use self::provider::provider_gate;
 pub use self::smoke::{Smoke, Spoken, smoke_gate};
 pub use self::sound::Sound;
 pub use self::statistics::{Interval, Summary, median_interval, percentile};
 pub use self::subject::Subject;
 pub use self::table::{benchmark_table, checks_table, results_table};
+pub(crate) use self::table::{figure, table};
 pub use self::utterance::{Utterance, utterances};
 use crate::failure::Failure;
 
@@ -46,13 +48,15 @@ pub enum Gate {
     Provider,
     /// Whether the model speaks: finite, audible, unclipped, of sane length; and refuses bad input
     Smoke,
+    /// How far predictions and sound are from the base's, on held-out sentences
+    Fidelity,
     /// How fast the model is beside its base
     Bench,
 }
 
 impl Gate {
     /// All of them, in the order in which they are run.
-    pub const ALL: [Self; 3] = [Self::Provider, Self::Smoke, Self::Bench];
+    pub const ALL: [Self; 4] = [Self::Provider, Self::Smoke, Self::Fidelity, Self::Bench];
 }
 
 impl fmt::Display for Gate {
@@ -60,6 +64,7 @@ impl fmt::Display for Gate {
         f.write_str(match self {
             Self::Provider => "provider",
             Self::Smoke => "smoke",
+            Self::Fidelity => "fidelity",
             Self::Bench => "bench",
         })
     }
@@ -191,7 +196,7 @@ impl Report {
 }
 
 /// A number as a person reads it: whole where it is whole, else four significant digits.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 {
         return format!("{value:.0}");
     }

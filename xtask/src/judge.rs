@@ -11,6 +11,7 @@ use crate::base::Base;
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::fetch::{Fetcher, RuntimeLibrary};
+use crate::fidelity::{Fidelity, Ruler, Setting, fidelity_gate};
 use crate::gates::{
     Comparison, Gate, Progress, Subject, Utterance, compare, provider_gate, smoke_gate, speed_gate,
     utterances,
@@ -31,11 +32,14 @@ pub struct Judge<'a> {
     base: Subject,
     base_kind: BaseKind,
     smoke: Vec<Utterance>,
+    held_out: Vec<Utterance>,
+    quick: Vec<String>,
     bench: Vec<Utterance>,
     corpus_sha256: Digest,
     gates: Vec<Gate>,
     audio: PathBuf,
     scratch: PathBuf,
+    said: PathBuf,
     progress: Progress,
 }
 
@@ -55,6 +59,22 @@ pub struct Refusal {
     pub lines: Vec<String>,
 }
 
+/// A candidate on its way through the gates.
+struct One<'a> {
+    scheme: SchemeName,
+    artifact: &'a Artifact,
+    subject: Subject,
+    gates: GateResults,
+    fidelity: Option<Fidelity>,
+}
+
+impl One<'_> {
+    /// What does not run can be neither measured nor timed.
+    fn runs(&self) -> bool {
+        self.gates.provider.as_ref().is_none_or(|report| report.pass)
+    }
+}
+
 impl<'a> Judge<'a> {
     /// Fetches and loads what the gates need. `only` names the gates to run; empty means all.
     ///
@@ -72,6 +92,7 @@ impl<'a> Judge<'a> {
         let voice = |name: &str| workspace.voice(fetcher, recipe, name);
         let smoke = utterances(corpus.tagged("smoke"), voice)?;
         let bench = utterances(corpus.tagged("bench"), voice)?;
+        let held_out = workspace.held_out(fetcher, recipe, &corpus)?;
         let (runtime, library) = workspace.runtime(fetcher)?;
         Ok(Self {
             recipe,
@@ -80,11 +101,14 @@ impl<'a> Judge<'a> {
             base: Subject::of_base(base)?,
             base_kind: base.kind,
             smoke,
+            held_out,
+            quick: corpus.tagged("quick").map(|sentence| sentence.id.clone()).collect(),
             bench,
             corpus_sha256: corpus.sha256(),
             gates: if only.is_empty() { Gate::ALL.to_vec() } else { only.to_vec() },
             audio: workspace.artifacts().audio(),
             scratch: workspace.artifacts().staged().join("profile"),
+            said: workspace.artifacts().fidelity(),
             progress: Progress::stderr(workspace.environment().redraws()),
         })
     }
@@ -101,7 +125,7 @@ impl<'a> Judge<'a> {
                 return Err(anyhow!("`{}` changed since it was made", artifact.path.display())
                     .context(Failure::Model));
             }
-            judged.push((scheme, artifact, subject, GateResults::default()));
+            judged.push(One { scheme, artifact, subject, gates: GateResults::default(), fidelity: None });
         }
         if self.gates.contains(&Gate::Smoke) {
             let smoke = self.hear(&self.base)?;
@@ -111,27 +135,34 @@ impl<'a> Judge<'a> {
                 .context("the base itself does not speak")
                 .context(Failure::Model)?;
         }
-        for (scheme, _, subject, gates) in &mut judged {
-            self.one(*scheme, subject, gates)?;
+        for one in &mut judged {
+            self.one(one)?;
+        }
+        if self.gates.contains(&Gate::Fidelity) && judged.iter().any(One::runs) {
+            let ruler = self.ruler()?;
+            for one in judged.iter_mut().filter(|one| one.runs()) {
+                let fidelity = ruler.measure(&one.subject, |it| self.quick.contains(&it.id), &self.audio)?;
+                let limits = &one.scheme.thresholds(self.recipe).fidelity;
+                one.gates.fidelity = Some(fidelity_gate(&fidelity, limits));
+                one.fidelity = Some(fidelity);
+            }
         }
         let mut comparison = None;
-        // What does not run cannot be timed.
-        let runs = |gates: &GateResults| gates.provider.as_ref().is_none_or(|report| report.pass);
-        if self.gates.contains(&Gate::Bench) && judged.iter().all(|(_, _, _, gates)| runs(gates)) {
+        if self.gates.contains(&Gate::Bench) && judged.iter().all(One::runs) {
             let subjects: Vec<&Subject> =
-                std::iter::once(&self.base).chain(judged.iter().map(|(_, _, subject, _)| subject)).collect();
+                std::iter::once(&self.base).chain(judged.iter().map(|one| &one.subject)).collect();
             let measured =
                 compare(&self.runtime, &subjects, &self.bench, &self.recipe.gates.bench, self.progress)?;
-            for (scheme, _, subject, gates) in &mut judged {
-                let benchmark = measured.model(&subject.name).context("a model was not measured")?;
-                gates.bench = Some(speed_gate(benchmark, scheme.thresholds(self.recipe))?);
+            for one in &mut judged {
+                let benchmark = measured.model(&one.subject.name).context("a model was not measured")?;
+                one.gates.bench = Some(speed_gate(benchmark, one.scheme.thresholds(self.recipe))?);
             }
             comparison = Some(measured);
         }
         Ok(self.results(judged, comparison.as_ref()))
     }
 
-    fn one(&self, scheme: SchemeName, subject: &Subject, gates: &mut GateResults) -> Result<()> {
+    fn one(&self, One { scheme, subject, gates, .. }: &mut One<'_>) -> Result<()> {
         if self.gates.contains(&Gate::Provider) {
             // Which kernels run does not depend on the length, and a profiled call takes memory by its length.
             let shortest = self.smoke.iter().min_by_key(|sentence| sentence.ids.len());
@@ -154,17 +185,26 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
+    /// The held-out sentences as the base says them.
+    fn ruler(&self) -> Result<Ruler<'_>> {
+        let setting = Setting {
+            runtime: &self.runtime,
+            runtime_sha256: self.library.sha256,
+            probe: &self.recipe.probe,
+            threads: self.recipe.gates.fidelity.threads,
+            progress: self.progress,
+        };
+        let ruler = Ruler::new(setting, &self.base, self.held_out.clone(), &self.said)?;
+        ruler.with_floor(|it| self.quick.contains(&it.id))
+    }
+
     fn hear(&self, subject: &Subject) -> Result<crate::gates::Smoke> {
         smoke_gate(&self.runtime, subject, &self.recipe.gates.smoke, &self.smoke, &self.audio, self.progress)
     }
 
-    fn results(
-        &self,
-        judged: Vec<(SchemeName, &Artifact, Subject, GateResults)>,
-        comparison: Option<&Comparison>,
-    ) -> Judged {
+    fn results(&self, judged: Vec<One<'_>>, comparison: Option<&Comparison>) -> Judged {
         let (mut candidates, mut failures) = (BTreeMap::new(), Vec::new());
-        for (scheme, artifact, subject, gates) in judged {
+        for One { scheme, artifact, subject, gates, fidelity } in judged {
             let lines: Vec<String> =
                 gates.reports().flat_map(|report| report.failures(&subject.name)).collect();
             if !lines.is_empty() {
@@ -172,7 +212,7 @@ impl<'a> Judge<'a> {
             }
             let benchmark = comparison.and_then(|comparison| comparison.model(&subject.name));
             let file = artifact.metadata.name.to_string();
-            let result = CandidateResult::new(file, &self.base, &subject, gates, benchmark);
+            let result = CandidateResult::new(file, &self.base, &subject, gates, fidelity, benchmark);
             candidates.insert(scheme.as_str().to_owned(), result);
         }
         let base_benchmark = comparison.and_then(|comparison| comparison.models.first());

@@ -11,6 +11,7 @@ pub mod environment;
 pub mod failure;
 pub mod fetch;
 pub mod files;
+pub mod fidelity;
 pub mod gates;
 pub mod host;
 pub mod judge;

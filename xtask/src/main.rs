@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::commands::{bench, ci, clean, fetch, inspect, quantize, smoke, test};
+use xtask::commands::{bench, ci, clean, fetch, fidelity, inspect, quantize, smoke, test};
 use xtask::environment::Environment;
 use xtask::failure::exit_code;
 use xtask::workspace::Workspace;
@@ -27,6 +27,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Quantize(quantize::QuantizeArgs),
     Smoke(smoke::SmokeArgs),
+    Fidelity(fidelity::FidelityArgs),
     Bench(bench::BenchArgs),
     Test(test::TestArgs),
     Ci(ci::CiArgs),
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args, &workspace),
         Command::Quantize(args) => quantize::run(args, &workspace),
         Command::Smoke(args) => smoke::run(args, &workspace),
+        Command::Fidelity(args) => fidelity::run(args, &workspace),
         Command::Bench(args) => bench::run(args, &workspace),
         Command::Test(args) => test::run(args, &workspace),
         Command::Ci(args) => ci::run(args, &workspace),

@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 
 pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel};
 pub use self::schemes::{
-    BaseRecipe, BenchRecipe, Gates, LinearInt8Recipe, RestoredBase, Schemes, SmokeRecipe, Thresholds,
-    WeightsInt8Recipe,
+    BaseRecipe, BenchRecipe, FidelityRecipe, Gates, Limits, LinearInt8Recipe, ProbeRecipe, RestoredBase,
+    Schemes, SmokeRecipe, Thresholds, WeightsInt8Recipe,
 };
 use crate::digest::Digest;
 use crate::failure::Failure;
@@ -35,6 +35,8 @@ pub struct Recipe {
     pub voices: Voices,
     /// The float model that every number is relative to.
     pub base: BaseRecipe,
+    /// Where in the graph the predictions are that the fidelity gate compares and forces.
+    pub probe: ProbeRecipe,
     /// The schemes and what their candidates must keep to.
     pub scheme: Schemes,
     /// How the gates measure.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::files::{read_json, write_json};
+use crate::fidelity::Fidelity;
 use crate::gates::{
     Availability, Benchmark, ExecutionProvider, Gate, Interval, Report, SentenceTime, Spoken, Subject,
     Summary,
@@ -149,6 +150,8 @@ pub struct CandidateResult {
     pub precisions: BTreeMap<String, PrecisionResult>,
     /// What the gates say.
     pub gates: GateResults,
+    /// How far it is from the base on the held-out sentences; `None` if the fidelity gate was not run.
+    pub fidelity: Option<Fidelity>,
     /// Its speed; `None` if the bench gate was not run.
     pub benchmark: Option<ProviderBenchmarks>,
     /// How many times as fast as the base, with the confidence interval of the median.
@@ -183,6 +186,8 @@ pub struct GateResults {
     pub provider: Option<Report>,
     /// Speech.
     pub smoke: Option<Report>,
+    /// Nearness to the base.
+    pub fidelity: Option<Report>,
     /// Speed.
     pub bench: Option<Report>,
     /// What the smoke gate heard.
@@ -192,7 +197,7 @@ pub struct GateResults {
 impl GateResults {
     /// The reports of the gates that were run.
     pub fn reports(&self) -> impl Iterator<Item = &Report> {
-        [&self.provider, &self.smoke, &self.bench].into_iter().flatten()
+        [&self.provider, &self.smoke, &self.fidelity, &self.bench].into_iter().flatten()
     }
 
     /// Whether every gate was run and said yes.
@@ -256,12 +261,13 @@ impl BaseResult {
 }
 
 impl CandidateResult {
-    /// What `candidate`, whose file is called `file`, is beside `base`; `benchmark` is the candidate's.
+    /// What `candidate`, whose file is called `file`, is beside `base`; `fidelity` and `benchmark` are the candidate's.
     pub fn new(
         file: String,
         base: &Subject,
         candidate: &Subject,
         gates: GateResults,
+        fidelity: Option<Fidelity>,
         benchmark: Option<&Benchmark>,
     ) -> Self {
         Self {
@@ -273,6 +279,7 @@ impl CandidateResult {
             operators: changes(&base.operators, &candidate.operators),
             precisions: precisions(candidate),
             gates,
+            fidelity,
             benchmark: benchmark.map(ProviderBenchmarks::new),
             speed_ratio: benchmark.and_then(|benchmark| benchmark.speed_ratio),
         }

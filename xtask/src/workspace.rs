@@ -10,6 +10,7 @@ use crate::corpus::Corpus;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetch::{Console, Fetcher, RuntimeLibrary, SourceArgs};
+use crate::gates::{Utterance, utterances};
 use crate::recipe::{Recipe, RuntimeRecipe};
 
 /// The model whose recipe the commands follow.
@@ -71,6 +72,14 @@ impl Workspace {
     pub fn corpus(&self, recipe: &Recipe) -> Result<Corpus> {
         let voices: Vec<&str> = recipe.voice_names().collect();
         Corpus::load(&self.models().join("corpus.toml"), &voices).context(Failure::Usage)
+    }
+
+    /// The held-out sentences of the corpus with their voices.
+    ///
+    /// # Errors
+    /// Those of [`Self::corpus`] and [`Self::voice`].
+    pub fn held_out(&self, fetcher: &Fetcher, recipe: &Recipe, corpus: &Corpus) -> Result<Vec<Utterance>> {
+        utterances(corpus.held_out(), |name| self.voice(fetcher, recipe, name))
     }
 
     /// What the commands write.

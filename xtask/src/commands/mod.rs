@@ -4,6 +4,7 @@ pub mod bench;
 pub mod ci;
 pub mod clean;
 pub mod fetch;
+pub mod fidelity;
 pub mod inspect;
 pub mod quantize;
 pub mod smoke;

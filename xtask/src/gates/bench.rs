@@ -284,7 +284,7 @@ mod tests {
     fn the_gate_is_on_the_median_ratio() {
         let thresholds = |least: f64| -> Thresholds {
             toml::from_str(&format!(
-                "max_mib = 1\nmax_nodes = {{}}\nmax_executed = {{}}\nmin_speed_ratio = {least}"
+                "max_mib = 1\nmax_nodes = {{}}\nmax_executed = {{}}\nfidelity = {{}}\nmin_speed_ratio = {least}"
             ))
             .unwrap()
         };

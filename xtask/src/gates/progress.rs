@@ -29,7 +29,7 @@ impl Progress {
     }
 
     /// Starts to show `what`, which takes `steps` steps.
-    pub(super) fn start(self, what: &str, steps: usize) -> Steps {
+    pub(crate) fn start(self, what: &str, steps: usize) -> Steps {
         let bar = (self == Self::Bar).then(|| {
             // No colours, so that there is nothing for `NO_COLOR` to turn off.
             let style = ProgressStyle::with_template("{prefix} [{bar:24}] {pos} of {len}, {eta} left  {msg}")
@@ -53,7 +53,7 @@ impl Progress {
 }
 
 /// A gate at work.
-pub(super) struct Steps {
+pub(crate) struct Steps {
     bar: Option<ProgressBar>,
     lines: bool,
     what: String,
@@ -64,7 +64,7 @@ pub(super) struct Steps {
 
 impl Steps {
     /// One more step is done: `message`. A log gets a line for it.
-    pub(super) fn step(&mut self, message: &str) {
+    pub(crate) fn step(&mut self, message: &str) {
         self.done += 1;
         if let Some(bar) = &self.bar {
             bar.set_message(message.to_owned());
@@ -75,7 +75,7 @@ impl Steps {
     }
 
     /// One more of many steps is done. A log gets a line for each tenth of the way.
-    pub(super) fn small_step(&mut self, message: &str) {
+    pub(crate) fn small_step(&mut self, message: &str) {
         let tenth = |done: usize| done * 10 / self.total.max(1);
         if self.bar.is_some() || tenth(self.done + 1) > tenth(self.done) {
             let left = self.start.elapsed().as_secs_f64() * (self.total.saturating_sub(self.done + 1)) as f64

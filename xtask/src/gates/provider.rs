@@ -106,7 +106,8 @@ mod tests {
     fn thresholds() -> Thresholds {
         toml::from_str(
             "max_mib = 80\nmin_speed_ratio = 0.97\n\
-             max_nodes = { ConvInteger = 9, MatMulInteger = 2 }\nmax_executed = { DequantizeLinear = 0 }",
+             max_nodes = { ConvInteger = 9, MatMulInteger = 2 }\nmax_executed = { DequantizeLinear = 0 }\n\
+             fidelity = {}",
         )
         .unwrap()
     }

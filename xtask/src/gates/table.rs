@@ -108,13 +108,15 @@ fn speed(benchmarks: Option<&ProviderBenchmarks>) -> [Cell; 2] {
     }
 }
 
-fn table(header: &[&str]) -> Table {
+/// An empty table in the style of all tables here.
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(RULED).set_header(header);
     table
 }
 
-fn figure(text: String) -> Cell {
+/// A number, aligned on the right.
+pub(crate) fn figure(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 

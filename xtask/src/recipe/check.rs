@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail, ensure};
 
 use super::{Recipe, RuntimeRecipe, RuntimeSource, Source, SourceFile, VoiceSource};
+use crate::fidelity;
 use crate::scheme::SchemeName;
 
 impl Recipe {
@@ -19,6 +20,15 @@ impl Recipe {
                 SchemeName::parse(scheme).is_some(),
                 "`choose`: expected the name of a scheme, found `{scheme}`"
             );
+        }
+        for scheme in SchemeName::ALL {
+            let key = format!("scheme.{}.gates.fidelity", scheme.as_str());
+            for (name, limits) in &scheme.thresholds(self).fidelity {
+                let known = fidelity::metrics().any(|metric| metric.name == name);
+                ensure!(known, "`{key}`: expected the name of a metric, found `{name}`");
+                let some = limits.mean.is_some() || limits.worst.is_some();
+                ensure!(some, "`{key}.{name}`: expected `mean`, `worst` or both");
+            }
         }
         self.check_voices()
     }

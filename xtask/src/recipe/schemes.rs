@@ -74,6 +74,31 @@ pub struct Thresholds {
     pub max_executed: BTreeMap<String, usize>,
     /// The least speed relative to the base: median over sentences and runs of base time over candidate time.
     pub min_speed_ratio: f64,
+    /// How far from the base it may be on held-out sentences, by the name of a metric of [`crate::fidelity`]; a
+    /// metric that is not named is reported and not judged.
+    pub fidelity: BTreeMap<String, Limits>,
+}
+
+/// The limits of one metric, in its own unit: the most, or the least where more is better.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// For the mean over the sentences.
+    pub mean: Option<f64>,
+    /// For the worst sentence.
+    pub worst: Option<f64>,
+}
+
+/// Where in the graph the model's predictions are, by the names of values, which are outputs of nodes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeRecipe {
+    /// Frames of each token, after rounding: float32 [1, tokens].
+    pub durations: String,
+    /// F0 in Hz: float32 [1, 1, 2 · frames].
+    pub f0: String,
+    /// Energy: float32 [1, 1, 2 · frames].
+    pub energy: String,
 }
 
 /// How the gates measure, whatever the scheme.
@@ -82,8 +107,18 @@ pub struct Thresholds {
 pub struct Gates {
     /// The smoke gate.
     pub smoke: SmokeRecipe,
+    /// The fidelity gate.
+    pub fidelity: FidelityRecipe,
     /// The bench gate.
     pub bench: BenchRecipe,
+}
+
+/// How fidelity is measured.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FidelityRecipe {
+    /// Threads of the runtime.
+    pub threads: usize,
 }
 
 /// What counts as speech.

@@ -34,6 +34,7 @@ fn candidate(mib: f64, ratio: f64) -> CandidateResult {
         gates: GateResults {
             provider: Some(Report::new(Gate::Provider, vec![Check::at_most("size", mib, 80.0, "MiB")])),
             smoke: None,
+            fidelity: None,
             bench: Some(Report::new(Gate::Bench, vec![Check::at_least("speed_ratio", ratio, 0.97, "")])),
             spoken: vec![Spoken {
                 id: "held-1".into(),
@@ -44,6 +45,7 @@ fn candidate(mib: f64, ratio: f64) -> CandidateResult {
                 sound: Sound::of(&[0.5, -0.5]),
             }],
         },
+        fidelity: None,
         benchmark: Some(ProviderBenchmarks::new(&measured)),
         speed_ratio: Some(interval),
     }

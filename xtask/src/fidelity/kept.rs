@@ -1,0 +1,174 @@
+//! What the base said, kept on the disk, so that a second candidate costs only its own runs.
+//!
+//! One file for each sentence, in the layout of safetensors: the length of a JSON header as u64, the header, and
+//! float32 values, all little-endian. The header holds the digest of the values; a file that does not fit its own
+//! header is as good as none.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::Speech;
+use crate::files::write_atomically;
+use crate::digest::Digest;
+use crate::host::Host;
+
+/// The element type, as safetensors calls float32.
+const F32: &str = "F32";
+
+/// Everything that decides what a model says: with all of this the same, it is the same to the bit on one machine.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Key<'a> {
+    /// The model.
+    pub(super) model: &'a str,
+    /// Whether the predictions of another model were put in the place of its own.
+    pub(super) forced: bool,
+    pub(super) probe: [&'a str; 3],
+    pub(super) runtime: Digest,
+    pub(super) threads: usize,
+    /// The instruction sets decide which kernels the runtime takes.
+    pub(super) host: &'a Host,
+    pub(super) ids: &'a [i64],
+    pub(super) style: &'a [f32],
+    pub(super) speed: f32,
+}
+
+/// The folder of kept speech.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    folder: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__")]
+    metadata: BTreeMap<String, String>,
+    #[serde(flatten)]
+    tensors: BTreeMap<String, Entry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: [usize; 2],
+}
+
+impl Kept {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_path_buf() }
+    }
+
+    fn path(&self, key: &Key<'_>) -> Result<PathBuf> {
+        let digest = Digest::of(&serde_json::to_vec(key)?);
+        Ok(self.folder.join(format!("{digest}.safetensors")))
+    }
+
+    /// What was kept under `key`; `None` where nothing was, or where it is damaged.
+    pub(super) fn find(&self, key: &Key<'_>) -> Result<Option<Speech>> {
+        let path = self.path(key)?;
+        if !path.exists() {
+            return Ok(None);
+        }
+        Ok(read(&fs_err::read(path)?))
+    }
+
+    pub(super) fn keep(&self, key: &Key<'_>, speech: &Speech) -> Result<()> {
+        let bytes = written(speech)?;
+        write_atomically(&self.path(key)?, |file| std::io::Write::write_all(file, &bytes))?;
+        Ok(())
+    }
+}
+
+fn written(speech: &Speech) -> Result<Vec<u8>> {
+    let Speech { durations, f0, energy, audio } = speech;
+    let (mut values, mut tensors) = (Vec::new(), BTreeMap::new());
+    for (name, tensor) in [("durations", durations), ("f0", f0), ("energy", energy), ("audio", audio)] {
+        let start = values.len();
+        values.extend(tensor.iter().flat_map(|value| value.to_le_bytes()));
+        let entry =
+            Entry { dtype: F32.into(), shape: vec![tensor.len()], data_offsets: [start, values.len()] };
+        tensors.insert(name.to_owned(), entry);
+    }
+    let metadata = BTreeMap::from([("sha256".to_owned(), Digest::of(&values).to_string())]);
+    let header = serde_json::to_vec(&Header { metadata, tensors })?;
+    let length = (header.len() as u64).to_le_bytes();
+    Ok([&length[..], &header, &values].concat())
+}
+
+fn read(bytes: &[u8]) -> Option<Speech> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let (header, values) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    let header: Header = serde_json::from_slice(header).ok()?;
+    if header.metadata.get("sha256")? != &Digest::of(values).to_string() {
+        return None;
+    }
+    let tensor = |name: &str| {
+        let entry = header.tensors.get(name).filter(|entry| entry.dtype == F32)?;
+        let [start, end] = entry.data_offsets;
+        let (values, rest) = values.get(start..end)?.as_chunks();
+        rest.is_empty().then(|| values.iter().map(|value| f32::from_le_bytes(*value)).collect())
+    };
+    Some(Speech {
+        durations: tensor("durations")?,
+        f0: tensor("f0")?,
+        energy: tensor("energy")?,
+        audio: tensor("audio")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speech() -> Speech {
+        Speech {
+            durations: vec![1.0, 2.0],
+            f0: vec![0.0, 110.5, f32::MIN_POSITIVE],
+            energy: vec![-0.0, -3.25],
+            audio: vec![0.5; 600],
+        }
+    }
+
+    fn key(host: &Host, speed: f32) -> Key<'_> {
+        Key {
+            model: "m",
+            forced: false,
+            probe: ["a", "b", "c"],
+            runtime: Digest::of(b""),
+            threads: 2,
+            host,
+            ids: &[1, 2],
+            style: &[0.5],
+            speed,
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_found_to_the_bit_and_under_its_own_key_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kept, host) = (Kept::new(&folder.path().join("new")), Host::here());
+        assert_eq!(kept.find(&key(&host, 1.0)).unwrap(), None);
+        kept.keep(&key(&host, 1.0), &speech()).unwrap();
+        let found = kept.find(&key(&host, 1.0)).unwrap().unwrap();
+        assert_eq!(found, speech());
+        assert!(found.energy[0].is_sign_negative());
+        assert_eq!(kept.find(&key(&host, 1.5)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_as_good_as_none() {
+        let whole = written(&speech()).unwrap();
+        assert_eq!(read(&whole), Some(speech()));
+        for length in [0, 7, 8, 40, whole.len() - 1] {
+            assert_eq!(read(&whole[..length]), None, "{length} bytes");
+        }
+        for at in [0, 9, whole.len() - 1] {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            assert_eq!(read(&changed), None, "byte {at}");
+        }
+    }
+}
