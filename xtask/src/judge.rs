@@ -76,7 +76,7 @@ impl One<'_> {
 }
 
 impl<'a> Judge<'a> {
-    /// Fetches and loads what the gates need. `only` names the gates to run; empty means all.
+    /// Fetches and loads what the gates need. `only` names the gates to run; empty means those required.
     ///
     /// # Errors
     /// [`Failure::Fetch`] for ONNX Runtime or a voice, [`Failure::Usage`] for the corpus, [`Failure::Model`]
@@ -92,7 +92,12 @@ impl<'a> Judge<'a> {
         let voice = |name: &str| workspace.voice(fetcher, recipe, name);
         let smoke = utterances(corpus.tagged("smoke"), voice)?;
         let bench = utterances(corpus.tagged("bench"), voice)?;
-        let held_out = workspace.held_out(fetcher, recipe, &corpus)?;
+        let gates = if only.is_empty() { Gate::REQUIRED.to_vec() } else { only.to_vec() };
+        let held_out = if gates.contains(&Gate::Fidelity) {
+            workspace.held_out(fetcher, recipe, &corpus)?
+        } else {
+            Vec::new()
+        };
         let (runtime, library) = workspace.runtime(fetcher)?;
         Ok(Self {
             recipe,
@@ -105,7 +110,7 @@ impl<'a> Judge<'a> {
             quick: corpus.tagged("quick").map(|sentence| sentence.id.clone()).collect(),
             bench,
             corpus_sha256: corpus.sha256(),
-            gates: if only.is_empty() { Gate::ALL.to_vec() } else { only.to_vec() },
+            gates,
             audio: workspace.artifacts().audio(),
             scratch: workspace.artifacts().staged().join("profile"),
             said: workspace.artifacts().fidelity(),

@@ -8,12 +8,13 @@ use kokoro_model::Metadata;
 use serde::Serialize;
 
 use super::smoke::chosen;
-use crate::artifacts::{Artifact, read_json};
+use crate::artifacts::Artifact;
 use crate::base::{self, Base, BaseArgs};
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::fetch::SourceArgs;
 use crate::fidelity::{Fidelity, Ruler, Setting, fidelity_gate, fidelity_table};
+use crate::files::read_json;
 use crate::gates::{Progress, Report, Subject};
 use crate::host::Host;
 use crate::scheme::SchemeName;

@@ -11,8 +11,8 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::Speech;
-use crate::files::write_atomically;
 use crate::digest::Digest;
+use crate::files::write_atomically;
 use crate::host::Host;
 
 /// The element type, as safetensors calls float32.
