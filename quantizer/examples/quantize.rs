@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let exclude = rest.first().map(|text| schemes::pattern(text)).transpose()?;
     let scheme: Box<dyn Scheme> = match scheme.as_str() {
         "linear-int8" => Box::new(LinearInt8 { exclude }),
-        "weights-int8" => Box::new(WeightsInt8 { min_elements: 1024, exclude }),
+        "weights-int8" => Box::new(WeightsInt8 { min_elements: 1024, exclude, finer: Vec::new() }),
         other => return Err(format!("expected `linear-int8` or `weights-int8`, found `{other}`").into()),
     };
 

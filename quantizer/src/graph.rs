@@ -130,6 +130,16 @@ pub fn integer_attribute(name: &str, value: i64) -> AttributeProto {
     }
 }
 
+/// A string attribute, ready to be put into a node.
+pub fn string_attribute(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.into()),
+        s: Some(value.to_owned().into()),
+        r#type: Some(AttributeType::String.into()),
+        ..Default::default()
+    }
+}
+
 /// A node of the default ONNX domain.
 pub fn node(op: &str, name: impl Into<String>, inputs: &[&str], outputs: &[&str]) -> NodeProto {
     NodeProto {

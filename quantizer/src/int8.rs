@@ -58,6 +58,11 @@ pub fn check_finite(name: &str, values: &[f32]) -> Result<()> {
 /// (onnxruntime 1.26, `quant_utils.compute_scale_zp` with symmetric int8. That tool doubles in f32, so beyond
 /// 1.7e38 its scales are infinite; here they stay finite.)
 pub fn absmax_scales(values: &[f32], view: Channels) -> Vec<f32> {
+    absmax_scales_to(values, view, Range::INT8)
+}
+
+/// [`absmax_scales`] that map the largest magnitude to the largest level of `range`.
+fn absmax_scales_to(values: &[f32], view: Channels, range: Range) -> Vec<f32> {
     let mut largest = vec![0f32; view.channels];
     for row in values.chunks_exact((view.channels * view.inner).max(1)) {
         if view.inner == 1 {
@@ -70,7 +75,7 @@ pub fn absmax_scales(values: &[f32], view: Channels) -> Vec<f32> {
             }
         }
     }
-    largest.into_iter().map(scale_of).collect()
+    largest.into_iter().map(|largest| scale_of(largest, range)).collect()
 }
 
 /// The largest magnitude of a slice; a maximum does not depend on the order, so lanes are free to be used.
@@ -85,34 +90,62 @@ fn absmax(values: &[f32]) -> f32 {
     lanes.iter().chain(rest).fold(0f32, |largest, value| largest.max(value.abs()))
 }
 
-fn scale_of(largest: f32) -> f32 {
-    let scale = 2.0 * f64::from(largest) / 254.0;
+fn scale_of(largest: f32, range: Range) -> f32 {
+    let scale = 2.0 * f64::from(largest) / (2.0 * f64::from(range.largest));
     if scale < f64::from(f32::MIN_POSITIVE) { 1.0 } else { scale as f32 }
+}
+
+/// The levels that a symmetric integer of some bits has: from `-largest - 1` to `largest`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    largest: u16,
+}
+
+impl Range {
+    /// Eight bits: −128 to 127.
+    pub const INT8: Self = Self { largest: 127 };
+
+    /// The range of an integer with `extra` bits below the eight of an int8; at most 4, which an f32 rounds exactly
+    /// and a float16 holds to the half.
+    pub fn with_extra_bits(extra: u32) -> Self {
+        assert!(extra <= 4, "at most 4 extra bits, not {extra}");
+        Self { largest: (128 << extra) - 1 }
+    }
 }
 
 /// Quantizes with one scale per channel: `clamp(round_ties_even(w / s), −128, 127)`.
 pub fn quantize(values: &[f32], view: Channels, scales: &[f32]) -> Vec<i8> {
+    levels(values, view, scales, Range::INT8, |level| level as i8)
+}
+
+/// [`quantize`] to the levels of `range`.
+pub fn quantize_to(values: &[f32], view: Channels, scales: &[f32], range: Range) -> Vec<i16> {
+    levels(values, view, scales, range, |level| level as i16)
+}
+
+fn levels<T>(values: &[f32], view: Channels, scales: &[f32], range: Range, to: fn(f32) -> T) -> Vec<T> {
     let mut quantized = Vec::with_capacity(values.len());
     for row in values.chunks_exact((view.channels * view.inner).max(1)) {
         if view.inner == 1 {
-            quantized.extend(row.iter().zip(scales).map(|(&value, &scale)| level(value / scale) as i8));
+            quantized.extend(row.iter().zip(scales).map(|(&value, &scale)| to(level(value / scale, range))));
         } else {
             for (values, &scale) in row.chunks_exact(view.inner).zip(scales) {
-                quantized.extend(values.iter().map(|&value| level(value / scale) as i8));
+                quantized.extend(values.iter().map(|&value| to(level(value / scale, range))));
             }
         }
     }
     quantized
 }
 
-/// Rounds half to even and clamps to the int8 range, still as a float.
+/// Rounds half to even and clamps to `range`, still as a float.
 ///
 /// Adding and subtracting 1.5 · 2²³ leaves no room for a fraction in an f32, so the hardware's own rounding
 /// (ties to even) does the work: exact below 2²², on every target, and vectorized even where there is no
 /// rounding instruction.
-fn level(ratio: f32) -> f32 {
+fn level(ratio: f32, range: Range) -> f32 {
     const NO_FRACTION: f32 = 12_582_912.0;
-    (ratio.clamp(-128.0, 127.0) + NO_FRACTION) - NO_FRACTION
+    let largest = f32::from(range.largest);
+    (ratio.clamp(-largest - 1.0, largest) + NO_FRACTION) - NO_FRACTION
 }
 
 /// Per channel, the scale with the least squared error `Σ (w − q·s)²`.
@@ -120,26 +153,26 @@ fn level(ratio: f32) -> f32 {
 /// Clipping the few largest weights can pay for finer steps for all others: scales from 100 % down to 70 % of
 /// the full range are tried, and the best is refined by least squares, `s = Σ w·q / Σ q²`, as long as that
 /// lowers the error. Sums run over eight fixed lanes, so they are the same on every machine.
-pub fn least_squares_scales(values: &[f32], view: Channels) -> Vec<f32> {
+pub fn least_squares_scales(values: &[f32], view: Channels, range: Range) -> Vec<f32> {
     let mut channel_values = Vec::new();
-    let mut best = absmax_scales(values, view);
+    let mut best = absmax_scales_to(values, view, range);
     for (channel, scale) in best.iter_mut().enumerate() {
         view.gather(values, channel, &mut channel_values);
-        *scale = least_squares_scale(&channel_values, *scale);
+        *scale = least_squares_scale(&channel_values, *scale, range);
     }
     best
 }
 
-fn least_squares_scale(values: &[f32], full: f32) -> f32 {
+fn least_squares_scale(values: &[f32], full: f32, range: Range) -> f32 {
     const STEPS: u8 = 16;
     const STEP: f32 = 0.02;
     const REFINEMENTS: usize = 4;
-    let mut best = Fit::new(values, full);
+    let mut best = Fit::new(values, full, range);
     for step in 1..STEPS {
-        best = best.better(Fit::new(values, full * (1.0 - STEP * f32::from(step))));
+        best = best.better(Fit::new(values, full * (1.0 - STEP * f32::from(step)), range));
     }
     for _ in 0..REFINEMENTS {
-        let refined = Fit::new(values, best.least_squares);
+        let refined = Fit::new(values, best.least_squares, range);
         if refined.error >= best.error {
             break;
         }
@@ -157,11 +190,11 @@ struct Fit {
 }
 
 impl Fit {
-    fn new(values: &[f32], scale: f32) -> Self {
+    fn new(values: &[f32], scale: f32, range: Range) -> Self {
         let (blocks, rest) = values.as_chunks::<8>();
         let (mut error, mut product, mut square) = ([0f32; 8], [0f32; 8], [0f32; 8]);
         let mut add = |lane: usize, value: f32| {
-            let q = level(value / scale);
+            let q = level(value / scale, range);
             let difference = value - q * scale;
             error[lane] += difference * difference;
             product[lane] += value * q;
@@ -203,7 +236,7 @@ mod tests {
             (1e30, 127.0),
             (-1e30, -128.0),
         ] {
-            assert_eq!(level(ratio), expected, "{ratio}");
+            assert_eq!(level(ratio, Range::INT8), expected, "{ratio}");
         }
     }
 
@@ -211,7 +244,7 @@ mod tests {
     fn rounding_agrees_with_the_standard_library_everywhere() {
         let mut ratio = -127.5f32;
         while ratio < 127.0 {
-            assert_eq!(level(ratio), ratio.round_ties_even(), "{ratio}");
+            assert_eq!(level(ratio, Range::INT8), ratio.round_ties_even(), "{ratio}");
             ratio += 0.003_906_25;
         }
     }
@@ -247,16 +280,44 @@ mod tests {
             let q = quantize(&values, view, &[scale]);
             values.iter().zip(&q).map(|(w, &q)| f64::from(w - f32::from(q) * scale).powi(2)).sum::<f64>()
         };
-        let (full, fitted) = (absmax_scales(&values, view)[0], least_squares_scales(&values, view)[0]);
+        let (full, fitted) =
+            (absmax_scales(&values, view)[0], least_squares_scales(&values, view, Range::INT8)[0]);
         assert!(fitted < full);
         assert!(error(fitted) < 0.99 * error(full), "{} against {}", error(fitted), error(full));
+    }
+
+    #[test]
+    fn each_extra_bit_halves_the_error() {
+        let values: Vec<f32> = (0..4_096u16).map(|i| (f32::from(i) * 0.37).sin() * 0.1).collect();
+        let view = Channels { outer: 1, channels: 4, inner: 1_024 };
+        let error = |extra: u32| {
+            let range = Range::with_extra_bits(extra);
+            let scales = least_squares_scales(&values, view, range);
+            let levels = quantize_to(&values, view, &scales, range);
+            let stored = levels.iter().enumerate().map(|(at, &level)| f32::from(level) * scales[at / 1_024]);
+            values.iter().zip(stored).map(|(w, stored)| f64::from(w - stored).powi(2)).sum::<f64>().sqrt()
+        };
+        for extra in 1..=4 {
+            let ratio = error(extra - 1) / error(extra);
+            assert!((1.7..2.3).contains(&ratio), "{extra} extra bits: {ratio}");
+        }
+        assert_eq!(Range::with_extra_bits(0), Range::INT8);
+        assert_eq!(
+            quantize_to(
+                &[1e9, -1e9],
+                Channels { outer: 1, channels: 1, inner: 2 },
+                &[1.0],
+                Range::with_extra_bits(2)
+            ),
+            [511, -512]
+        );
     }
 
     #[test]
     fn weights_on_the_grid_come_back_exactly() {
         let values: Vec<f32> = (-127..=127i16).map(|q| f32::from(q) * 0.031_25).collect();
         let view = Channels { outer: 1, channels: 1, inner: values.len() };
-        let scales = least_squares_scales(&values, view);
+        let scales = least_squares_scales(&values, view, Range::INT8);
         let q = quantize(&values, view, &scales);
         assert!(values.iter().zip(&q).all(|(&value, &q)| value == f32::from(q) * scales[0]));
     }

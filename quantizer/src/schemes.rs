@@ -1,9 +1,11 @@
 //! Schemes: each turns one float model into one INT8 candidate.
 
 mod linear_int8;
+mod storage;
 mod weights_int8;
 
 pub use linear_int8::LinearInt8;
+pub use storage::Bits;
 pub use weights_int8::WeightsInt8;
 
 use regex::Regex;

@@ -210,6 +210,11 @@ pub fn from_i8(name: &str, dims: &[usize], values: &[i8]) -> TensorProto {
     raw(name, DataType::Int8, dims, values.iter().map(|&value| value as u8).collect())
 }
 
+/// A tensor of uint8.
+pub fn from_u8(name: &str, dims: &[usize], values: &[u8]) -> TensorProto {
+    raw(name, DataType::Uint8, dims, values.to_vec())
+}
+
 /// A tensor of int64.
 pub fn from_i64(name: &str, dims: &[usize], values: &[i64]) -> TensorProto {
     raw(name, DataType::Int64, dims, values.iter().flat_map(|value| value.to_le_bytes()).collect())

@@ -92,7 +92,10 @@ fn sound() -> ModelProto {
 }
 
 fn schemes() -> [Box<dyn Scheme>; 2] {
-    [Box::new(LinearInt8 { exclude: None }), Box::new(WeightsInt8 { min_elements: 1, exclude: None })]
+    [
+        Box::new(LinearInt8 { exclude: None }),
+        Box::new(WeightsInt8 { min_elements: 1, exclude: None, finer: vec![] }),
+    ]
 }
 
 /// What a command does with a file: read it, bring in external data, quantize, check; once for each scheme.
@@ -439,7 +442,7 @@ fn chains_of_any_length_are_followed() {
         // Back to front, so that the order has to be found as well.
         graph.node.reverse();
         let mut model = ModelProto { graph: Some(graph), ..sound() };
-        let scheme = WeightsInt8 { min_elements: 1, exclude: None };
+        let scheme = WeightsInt8 { min_elements: 1, exclude: None, finer: vec![] };
         let summary = schemes::quantize(&mut model, &scheme).unwrap();
         let folds = op == "Identity";
         assert_eq!((summary.folded, summary.quantized), (folds.into(), folds.into()), "{op}");

@@ -98,7 +98,8 @@ fn linear_int8_does_not_depend_on_threads() {
 fn weights_int8_does_not_depend_on_threads() {
     assert_the_same("weights-int8", || {
         let mut model = model_of_many_weights();
-        schemes::quantize(&mut model, &WeightsInt8 { min_elements: 1, exclude: None }).unwrap();
+        schemes::quantize(&mut model, &WeightsInt8 { min_elements: 1, exclude: None, finer: vec![] })
+            .unwrap();
         assert_eq!(integers(&model), 48);
         model
     });

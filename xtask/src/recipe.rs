@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 
 pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel};
 pub use self::schemes::{
-    BaseRecipe, BenchRecipe, FidelityRecipe, Gates, Limits, LinearInt8Recipe, ProbeRecipe, RestoredBase,
-    Schemes, SmokeRecipe, Thresholds, WeightsInt8Recipe,
+    BaseRecipe, BenchRecipe, FidelityRecipe, FinerRecipe, Gates, Limits, LinearInt8Recipe, ProbeRecipe,
+    RestoredBase, Schemes, SmokeRecipe, Thresholds, WeightsInt8Recipe,
 };
 use crate::digest::Digest;
 use crate::failure::Failure;

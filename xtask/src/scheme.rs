@@ -2,10 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
-use quantizer::schemes::{LinearInt8, Scheme, WeightsInt8, pattern};
+use quantizer::schemes::{Bits, LinearInt8, Scheme, WeightsInt8, pattern};
 
 use crate::failure::Failure;
-use crate::recipe::{Recipe, Thresholds};
+use crate::recipe::{FinerRecipe, Recipe, Thresholds};
 
 /// A scheme of the quantizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -50,6 +50,11 @@ impl SchemeName {
             let compiled = text.as_deref().map(pattern).transpose();
             compiled.with_context(|| format!("`scheme.{}.exclude`", self.as_str())).context(Failure::Usage)
         };
+        let finer = |FinerRecipe { pattern: text, bits }: &FinerRecipe| {
+            let known =
+                Bits::new(*bits).with_context(|| format!("expected 8, 9, 10 or 12 bits, found {bits}"))?;
+            anyhow::Ok((pattern(text)?, known))
+        };
         Ok(match self {
             Self::LinearInt8 => {
                 Box::new(LinearInt8 { exclude: compile(&recipe.scheme.linear_int8.exclude)? })
@@ -57,6 +62,9 @@ impl SchemeName {
             Self::WeightsInt8 => Box::new(WeightsInt8 {
                 min_elements: recipe.scheme.weights_int8.min_elements,
                 exclude: compile(&recipe.scheme.weights_int8.exclude)?,
+                finer: (recipe.scheme.weights_int8.finer.iter().map(finer).collect::<Result<_>>())
+                    .context("`scheme.weights-int8.finer`")
+                    .context(Failure::Usage)?,
             }),
         })
     }

@@ -1,20 +1,21 @@
-//! `weights-int8`: every large weight stored as INT8, all computation in float.
+//! `weights-int8`: every large weight stored as INT8, a few with some bits more, all computation in float.
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use regex::Regex;
 
+use super::storage::{Bits, store};
 use super::{Scheme, Summary};
 use crate::error::Result;
 use crate::fold::weight_inputs;
-use crate::graph::{View, integer, integer_attribute, is, node};
-use crate::int8::{self, Channels};
+use crate::graph::{View, integer, is};
 use crate::proto::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
 use crate::tensor;
 
 /// Stores a weight `w` as `Mul(Cast(int8 initializer), scale)`, which every runtime's ordinary constant
-/// folding turns back into a float constant at load, before execution providers partition the graph.
+/// folding turns back into a float constant at load, before execution providers partition the graph. Where a
+/// model is most sensitive, some bits more stand beside the int8, packed.
 ///
 /// `DequantizeLinear` is avoided on purpose: ONNX Runtime does not fold it by default but runs it on every
 /// call, and in front of a `MatMul` turns it into an operator with quantized activations.
@@ -23,6 +24,9 @@ pub struct WeightsInt8 {
     pub min_elements: usize,
     /// Weights whose name, or the name of a node that uses them, matches stay float.
     pub exclude: Option<Regex>,
+    /// Weights that are stored finer than INT8, by a pattern as in `exclude`; the first that matches decides, and of
+    /// several users of a weight the first in the graph.
+    pub finer: Vec<(Regex, Bits)>,
 }
 
 impl Scheme for WeightsInt8 {
@@ -34,7 +38,7 @@ impl Scheme for WeightsInt8 {
         let mut summary = Summary::default();
         let view = View::new(graph);
         // By position among the initializers; a weight that several nodes share is stored once.
-        let mut wanted: BTreeMap<usize, Option<std::ops::Range<usize>>> = BTreeMap::new();
+        let mut wanted: BTreeMap<usize, Option<(std::ops::Range<usize>, Bits)>> = BTreeMap::new();
         for node in &graph.node {
             for &input in weight_inputs(node) {
                 let Some(index) = node.input.get(input).and_then(|name| view.initializer_index(name)) else {
@@ -49,28 +53,30 @@ impl Scheme for WeightsInt8 {
                 // Users that disagree about the channels, or one that is excluded, keep it float.
                 wanted
                     .entry(index)
-                    .and_modify(|known| *known = known.take().filter(|known| Some(known) == axes.as_ref()))
-                    .or_insert(axes);
+                    .and_modify(|known| {
+                        *known = known.take().filter(|(known, _)| Some(known) == axes.as_ref());
+                    })
+                    .or_insert(axes.map(|axes| (axes, self.bits(node, weight))));
             }
         }
         let mut jobs = Vec::new();
         for (index, axes) in wanted {
             match axes {
-                Some(axes) => jobs.push((index, axes)),
+                Some((axes, bits)) => jobs.push((index, axes, bits)),
                 None => summary.kept.push(graph.initializer[index].name().into()),
             }
         }
         let stored = jobs
             .par_iter()
-            .map(|(index, axes)| store(&graph.initializer[*index], axes.clone()))
+            .map(|(index, axes, bits)| store(&graph.initializer[*index], axes.clone(), *bits))
             .collect::<Result<Vec<_>>>()?;
         summary.quantized = stored.len();
 
         let mut nodes = Vec::with_capacity(2 * stored.len() + graph.node.len());
-        for (&(index, _), stored) in jobs.iter().zip(stored) {
+        for (&(index, ..), stored) in jobs.iter().zip(stored) {
             nodes.extend(stored.nodes);
             graph.initializer[index] = stored.levels;
-            graph.initializer.push(stored.scale);
+            graph.initializer.extend(stored.others);
         }
         nodes.append(&mut graph.node);
         graph.node = nodes;
@@ -83,6 +89,11 @@ impl WeightsInt8 {
         let elements: i64 = weight.dims.iter().product();
         let matches = |pattern: &Regex| pattern.is_match(node.name()) || pattern.is_match(weight.name());
         (elements as usize) < self.min_elements || self.exclude.as_ref().is_some_and(matches)
+    }
+
+    fn bits(&self, node: &NodeProto, weight: &TensorProto) -> Bits {
+        let matches = |pattern: &Regex| pattern.is_match(node.name()) || pattern.is_match(weight.name());
+        self.finer.iter().find(|(pattern, _)| matches(pattern)).map_or(Bits::Eight, |&(_, bits)| bits)
     }
 }
 
@@ -113,44 +124,10 @@ fn channel_axes(node: &NodeProto, weight: &TensorProto) -> Option<std::ops::Rang
     }
 }
 
-struct Stored {
-    levels: TensorProto,
-    scale: TensorProto,
-    nodes: [NodeProto; 2],
-}
-
-/// The stored form of one weight; the last node makes a value with the weight's own name, so the nodes that
-/// use it stay as they are.
-fn store(weight: &TensorProto, axes: std::ops::Range<usize>) -> Result<Stored> {
-    let name = weight.name();
-    let element = tensor::element_type(weight);
-    let dims = tensor::shape(weight);
-    let values = tensor::to_f32(weight)?;
-    int8::check_finite(name, &values)?;
-    let view = Channels::new(&dims, axes.clone());
-    let mut scales = int8::least_squares_scales(&values, view);
-    // The shape that broadcasts: its own size on the channel axes and behind them 1.
-    let mut scale_dims = vec![1; dims.len()];
-    scale_dims[axes.clone()].copy_from_slice(&dims[axes]);
-    let (integers, floats, scale) = (format!("{name}_int8"), format!("{name}_cast"), format!("{name}_scale"));
-    let scale_tensor = tensor::from_float(&scale, element, &scale_dims, &scales);
-    if element == DataType::Float16 {
-        // Levels are for the scale as it is stored.
-        scales = tensor::to_f32(&scale_tensor)?;
-    }
-    let levels = int8::quantize(&values, view, &scales);
-    let mut cast = node("Cast", format!("{name}_Cast"), &[&integers], &[&floats]);
-    cast.attribute.push(integer_attribute("to", i64::from(i32::from(element))));
-    Ok(Stored {
-        levels: tensor::from_i8(&integers, &dims, &levels),
-        scale: scale_tensor,
-        nodes: [cast, node("Mul", format!("{name}_Mul"), &[&floats, &scale], &[name])],
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::{integer_attribute, node};
     use crate::proto::ValueInfoProto;
     use crate::tensor::{from_f32, to_f32, to_i64};
 
@@ -159,7 +136,11 @@ mod tests {
     }
 
     fn scheme(exclude: Option<&str>) -> WeightsInt8 {
-        WeightsInt8 { min_elements: 2, exclude: exclude.map(|text| super::super::pattern(text).unwrap()) }
+        WeightsInt8 {
+            min_elements: 2,
+            exclude: exclude.map(|text| super::super::pattern(text).unwrap()),
+            finer: vec![],
+        }
     }
 
     fn one_node(op: NodeProto, dims: &[usize], values: &[f32]) -> GraphProto {
@@ -233,7 +214,7 @@ mod tests {
         let mut excluded = conv();
         assert_eq!(scheme(Some("CONV_post")).apply(&mut excluded).unwrap().kept, ["w"]);
         let mut small = conv();
-        let summary = WeightsInt8 { min_elements: 3, exclude: None }.apply(&mut small).unwrap();
+        let summary = WeightsInt8 { min_elements: 3, ..scheme(None) }.apply(&mut small).unwrap();
         assert_eq!(summary.kept, ["w"]);
         let mut disputed = one_node(node("MatMul", "a", &["x", "w"], &["h"]), &[2, 2], &[1.0; 4]);
         disputed.node.push(node("Gather", "b", &["w", "i"], &["y"]));

@@ -58,8 +58,21 @@ pub struct WeightsInt8Recipe {
     pub min_elements: usize,
     /// A regular expression; weights and nodes whose name matches stay float. Case is ignored.
     pub exclude: Option<String>,
+    /// Weights that are stored finer than INT8; the first pattern that matches decides.
+    #[serde(default)]
+    pub finer: Vec<FinerRecipe>,
     /// What a candidate must keep to.
     pub gates: Thresholds,
+}
+
+/// Weights that are stored finer than INT8.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinerRecipe {
+    /// A regular expression for the names of weights or of nodes that use them. Case is ignored.
+    pub pattern: String,
+    /// Bits of each: 8, 9, 10 or 12.
+    pub bits: u32,
 }
 
 /// The thresholds of the gates for one scheme.
