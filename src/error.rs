@@ -178,6 +178,12 @@ pub enum ErrorKind {
         /// How many ids were given, without the padding.
         tokens: usize,
     },
+    /// The runtime failed while it ran a model that is no Kokoro.
+    #[error("ONNX Runtime failed while running the model `{model}`")]
+    Graph {
+        /// What stands for it.
+        model: String,
+    },
     /// The model gave no samples.
     #[error("the model gave no audio for {tokens} tokens")]
     NoAudio {

@@ -1,12 +1,14 @@
-//! A Kokoro model whose graph was opened: values inside of it read as outputs, or given as inputs.
+//! A Kokoro model whose graph was opened: values inside of it read as outputs, or given as inputs; and any other graph,
+//! such as a model that judges speech.
 //!
-//! It runs with the options and on the provider of a [`Synthesizer`](crate::Synthesizer), so what is found here is
-//! true of what ships. Opening the graph is the caller's.
+//! Both run with the options and on the provider of a [`Synthesizer`](crate::Synthesizer), so what is found of a Kokoro
+//! here is true of what ships. Opening its graph is the caller's.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use ort::session::{Session, SessionInputValue};
-use ort::value::TensorRef;
+use ort::session::{Session, SessionInputValue, SessionOutputs};
+use ort::value::{TensorRef, ValueRef};
 
 use crate::error::{Error, ErrorKind};
 use crate::interface::Interface;
@@ -97,20 +99,71 @@ impl Probe {
             speed_name.as_str() => TensorRef::from_array_view(([1], speed.as_slice()))?,
         ];
         for (name, tensor) in others {
-            let view = TensorRef::from_array_view((tensor.shape.clone(), tensor.values.as_slice()))?;
-            inputs.push(((*name).into(), SessionInputValue::from(view)));
+            inputs.push(((*name).into(), view(tensor)?));
         }
-        let outputs = self.session.run(inputs)?;
-        let mut probed = Probed::default();
-        for (name, value) in &outputs {
-            let (shape, values) = value.try_extract_tensor::<f32>()?;
-            if name == audio {
-                probed.audio = values.to_vec();
-            } else {
-                let shape = shape.iter().map(|&length| length as usize).collect();
-                probed.values.insert(name.to_owned(), Tensor { shape, values: values.to_vec() });
-            }
-        }
-        Ok(probed)
+        let mut values = outputs(&self.session.run(inputs)?)?;
+        let audio = values.remove(audio).map_or(Vec::new(), |tensor| tensor.values);
+        Ok(Probed { audio, values })
     }
+}
+
+/// Any model of which all inputs and outputs are float32, ready to run. One thread at a time.
+#[derive(Debug)]
+pub struct Graph {
+    session: Session,
+    name: String,
+}
+
+impl Graph {
+    /// A model in the `.onnx` format, in memory; `name` is what errors call it. Of the `options`, the size of the
+    /// vocabulary means nothing here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SessionOption`], and [`ErrorKind::ModelRejected`] with what the runtime said.
+    pub fn from_bytes(
+        runtime: &Runtime,
+        name: &str,
+        model: &[u8],
+        options: &SynthesizerOptions,
+    ) -> Result<Self, Error> {
+        let session = options
+            .session(runtime, name, model.len() as u64, |builder| builder.commit_from_memory(model))?;
+        Ok(Self { session, name: name.to_owned() })
+    }
+
+    /// Runs the model on its `inputs` by name, and returns its outputs by name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Graph`] for an input that is missing, has another shape, or is none of the graph's, and for an
+    /// output that is not float32.
+    pub fn run(&mut self, inputs: &[(&str, &Tensor)]) -> Result<BTreeMap<String, Tensor>, Error> {
+        self.run_checked(inputs).map_err(|source| {
+            let kind = ErrorKind::Graph { model: self.name.clone() };
+            Error::with_source(kind, RuntimeMessage::from(source))
+        })
+    }
+
+    fn run_checked(&mut self, inputs: &[(&str, &Tensor)]) -> ort::Result<BTreeMap<String, Tensor>> {
+        let inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = inputs
+            .iter()
+            .map(|(name, tensor)| Ok(((*name).into(), view(tensor)?)))
+            .collect::<ort::Result<_>>()?;
+        outputs(&self.session.run(inputs)?)
+    }
+}
+
+/// A tensor as the runtime takes it, without a copy.
+fn view(tensor: &Tensor) -> ort::Result<SessionInputValue<'_>> {
+    let view = TensorRef::from_array_view((tensor.shape.clone(), tensor.values.as_slice()))?;
+    Ok(SessionInputValue::from(view))
+}
+
+/// All outputs of a run, by name.
+fn outputs(outputs: &SessionOutputs<'_>) -> ort::Result<BTreeMap<String, Tensor>> {
+    let tensor = |(name, value): (&str, ValueRef<'_>)| {
+        let (shape, values) = value.try_extract_tensor::<f32>()?;
+        let shape = shape.iter().map(|&length| length as usize).collect();
+        Ok((name.to_owned(), Tensor { shape, values: values.to_vec() }))
+    };
+    outputs.iter().map(tensor).collect()
 }

@@ -8,22 +8,29 @@
 //! - **prosody**: what the candidate predicts beside what the base does; F0 and energy with the base's durations, so
 //!   that the curves lie frame on frame;
 //! - **sound**: what the candidate makes of the base's durations, F0 and energy, beside what the base makes of them.
+//!   Of the same sound there is an **opinion**, by networks that rate speech as listeners would.
 //!
 //! Every number stands beside the noise floor: the same measured of an exact rewrite of the base, which differs from
 //! it in nothing but rounding.
 
+mod crew;
+mod dnsmos;
 mod gate;
 mod kept;
 pub mod metric;
 mod opened;
+mod opinion;
 pub mod prosody;
+mod reference;
 mod ruler;
 pub mod sound;
 mod speech;
 mod table;
 
+pub use self::dnsmos::{Dnsmos, DnsmosModels};
 pub use self::gate::{Description, fidelity_gate, metrics};
 pub use self::opened::open;
+pub use self::opinion::{Opinion, Scores};
 pub use self::ruler::{Ruler, Setting};
 pub use self::speech::{Beside, Fidelity, SentenceFidelity, Speech};
 pub use self::table::fidelity_table;

@@ -11,7 +11,7 @@ use crate::base::Base;
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::fetch::{Fetcher, RuntimeLibrary};
-use crate::fidelity::{Fidelity, Ruler, Setting, fidelity_gate};
+use crate::fidelity::{DnsmosModels, Fidelity, Ruler, Setting, fidelity_gate};
 use crate::gates::{
     Comparison, Gate, Progress, Subject, Utterance, compare, provider_gate, smoke_gate, speed_gate,
     utterances,
@@ -33,6 +33,7 @@ pub struct Judge<'a> {
     base_kind: BaseKind,
     smoke: Vec<Utterance>,
     held_out: Vec<Utterance>,
+    dnsmos: Option<DnsmosModels>,
     quick: Vec<String>,
     bench: Vec<Utterance>,
     corpus_sha256: Digest,
@@ -93,10 +94,10 @@ impl<'a> Judge<'a> {
         let smoke = utterances(corpus.tagged("smoke"), voice)?;
         let bench = utterances(corpus.tagged("bench"), voice)?;
         let gates = if only.is_empty() { Gate::REQUIRED.to_vec() } else { only.to_vec() };
-        let held_out = if gates.contains(&Gate::Fidelity) {
-            workspace.held_out(fetcher, recipe, &corpus)?
+        let (held_out, dnsmos) = if gates.contains(&Gate::Fidelity) {
+            (workspace.held_out(fetcher, recipe, &corpus)?, workspace.dnsmos(fetcher, recipe)?)
         } else {
-            Vec::new()
+            (Vec::new(), None)
         };
         let (runtime, library) = workspace.runtime(fetcher)?;
         Ok(Self {
@@ -107,6 +108,7 @@ impl<'a> Judge<'a> {
             base_kind: base.kind,
             smoke,
             held_out,
+            dnsmos,
             quick: corpus.tagged("quick").map(|sentence| sentence.id.clone()).collect(),
             bench,
             corpus_sha256: corpus.sha256(),
@@ -196,6 +198,7 @@ impl<'a> Judge<'a> {
             runtime: &self.runtime,
             runtime_sha256: self.library.sha256,
             probe: &self.recipe.probe,
+            dnsmos: self.dnsmos.as_ref(),
             threads: self.recipe.gates.fidelity.threads,
             progress: self.progress,
         };

@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 
 pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel};
 pub use self::schemes::{
-    BaseRecipe, BenchRecipe, FidelityRecipe, FinerRecipe, Gates, Limits, LinearInt8Recipe, ProbeRecipe,
-    RestoredBase, Schemes, SmokeRecipe, Thresholds, WeightsInt8Recipe,
+    BaseRecipe, BenchRecipe, DnsmosRecipe, FidelityRecipe, FinerRecipe, Gates, Limits, LinearInt8Recipe,
+    ProbeRecipe, RestoredBase, Schemes, SmokeRecipe, Thresholds, WeightsInt8Recipe,
 };
 use crate::digest::Digest;
 use crate::failure::Failure;
@@ -37,6 +37,8 @@ pub struct Recipe {
     pub base: BaseRecipe,
     /// Where in the graph the predictions are that the fidelity gate compares and forces.
     pub probe: ProbeRecipe,
+    /// The models that give the fidelity gate an independent opinion; without them it does without.
+    pub dnsmos: Option<DnsmosRecipe>,
     /// The schemes and what their candidates must keep to.
     pub scheme: Schemes,
     /// How the gates measure.
@@ -187,6 +189,15 @@ impl Recipe {
             attribution: voices.attribution.clone(),
             sources: voices.sources.iter().filter_map(https).collect(),
         })
+    }
+
+    /// The files of the models that rate speech: main, then P.808; none where the recipe has no `[dnsmos]`.
+    ///
+    /// # Errors
+    /// Those of [`Self::file`].
+    pub fn judges(&self) -> Result<Vec<&SourceFile>> {
+        let names = self.dnsmos.iter().flat_map(|DnsmosRecipe { main, p808 }| [main, p808]);
+        names.map(|name| self.file(name)).collect()
     }
 
     /// The names of all voices, sorted.

@@ -10,6 +10,7 @@ use crate::corpus::Corpus;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetch::{Console, Fetcher, RuntimeLibrary, SourceArgs};
+use crate::fidelity::DnsmosModels;
 use crate::gates::{Utterance, utterances};
 use crate::recipe::{Recipe, RuntimeRecipe};
 
@@ -104,6 +105,16 @@ impl Workspace {
         let library = fetcher.onnxruntime(&recipe)?;
         let runtime = Runtime::from_path(&library.path).context(Failure::Fetch)?;
         Ok((runtime, library))
+    }
+
+    /// The models that rate speech; `None` where the recipe has no `[dnsmos]`.
+    ///
+    /// # Errors
+    /// [`Failure::Fetch`] when one cannot be had.
+    pub fn dnsmos(&self, fetcher: &Fetcher, recipe: &Recipe) -> Result<Option<DnsmosModels>> {
+        let files = recipe.judges()?.into_iter().map(|file| fetcher.read(file));
+        let files: Vec<_> = files.collect::<Result<_>>()?;
+        Ok(<[_; 2]>::try_from(files).ok().map(|[main, p808]| DnsmosModels { main, p808 }))
     }
 
     /// The styles of one voice.

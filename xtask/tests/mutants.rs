@@ -58,6 +58,7 @@ fn make() -> anyhow::Result<Fixture> {
         runtime,
         runtime_sha256: library.sha256,
         probe,
+        dnsmos: None,
         threads: recipe.gates.fidelity.threads,
         progress: Progress::Nothing,
     };

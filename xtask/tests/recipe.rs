@@ -77,6 +77,8 @@ fn complaints_name_the_key() {
         ),
         ("not_finite = { worst", "not_finite = { most", "unknown field `most`"),
         ("f0 = \"", "pitch = \"", "unknown field `pitch`"),
+        ("p808 = \"model_v8.onnx\"", "p808 = \"none.onnx\"", "has no file `none.onnx`"),
+        ("p808 = \"model", "p809 = \"model", "unknown field `p809`"),
         ("af_alloy = ", "\"../af_alloy\" = ", "`voices.sha256`: expected a file name"),
     ];
     let mut wrong = Vec::new();

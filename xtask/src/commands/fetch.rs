@@ -72,6 +72,9 @@ pub fn run(args: &FetchArgs, models: &Path, environment: &Environment) -> Result
         summary.onnxruntime = or_later(fetcher.onnxruntime(&runtime), &mut unavailable)?;
     } else if args.names.is_empty() {
         summary.files.push(base(&fetcher, &recipe)?);
+        for file in recipe.judges()? {
+            summary.files.push(fetcher.file(file)?);
+        }
         summary.voices = fetcher.voices(&recipe, recipe.voice_names())?;
         summary.onnxruntime = Some(fetcher.onnxruntime(&runtime)?);
     } else {
@@ -99,11 +102,11 @@ fn or_later<T>(outcome: Result<T>, unavailable: &mut Vec<anyhow::Error>) -> Resu
     }
 }
 
-/// The first file of the recipe that can be had: the float model, else the one it is rebuilt from.
+/// The float model, or else the file that it is rebuilt from.
 fn base(fetcher: &Fetcher, recipe: &Recipe) -> Result<Fetched> {
     let mut unavailable = None;
-    for file in &recipe.files {
-        match fetcher.file(file) {
+    for name in [&recipe.base.official, &recipe.base.restored.from] {
+        match fetcher.file(recipe.file(name)?) {
             Err(error) if is_unavailable(&error) => unavailable = Some(error),
             outcome => return outcome,
         }

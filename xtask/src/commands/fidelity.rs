@@ -24,7 +24,8 @@ use crate::workspace::Workspace;
 ///
 /// What a model predicts (durations, F0, energy) is compared with what the base does; its sound, with the base's
 /// predictions forced upon it. What the base says is kept in `artifacts/fidelity/`, so that only the first run has
-/// to wait for it.
+/// to wait for it. Where the recipe names models that rate speech, how they rate the candidate is shown beside the
+/// base's rating.
 #[derive(Debug, Args)]
 pub struct FidelityArgs {
     /// Artifacts, with their metadata beside them, to hold against the limits of their schemes; without any, and
@@ -41,7 +42,8 @@ pub struct FidelityArgs {
     #[arg(long)]
     pub quick: bool,
 
-    /// Threads of each model; 0 leaves the choice to ONNX Runtime [default: the recipe's]
+    /// Threads of each model, of which as many run at once as the processor has room for; 0 leaves the choice to ONNX
+    /// Runtime, and runs one [default: the recipe's]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 
@@ -102,6 +104,7 @@ pub fn run(args: &FidelityArgs, workspace: &Workspace) -> Result<()> {
     let entrants = entrants(&artifacts, &args.contestants, &base)?;
 
     let (runtime, library) = workspace.runtime(&fetcher)?;
+    let dnsmos = workspace.dnsmos(&fetcher, &recipe)?;
     let quick: Vec<&str> = corpus.tagged("quick").map(|sentence| sentence.id.as_str()).collect();
     let mut sentences = workspace.held_out(&fetcher, &recipe, &corpus)?;
     sentences.retain(|sentence| !args.quick || quick.contains(&sentence.id.as_str()));
@@ -109,6 +112,7 @@ pub fn run(args: &FidelityArgs, workspace: &Workspace) -> Result<()> {
         runtime: &runtime,
         runtime_sha256: library.sha256,
         probe: &recipe.probe,
+        dnsmos: dnsmos.as_ref(),
         threads: args.threads.unwrap_or(recipe.gates.fidelity.threads),
         progress: Progress::stderr(workspace.environment().redraws()),
     };

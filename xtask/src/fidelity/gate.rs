@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::metric::Better;
+use super::opinion::Opinion;
 use super::prosody::Prosody;
 use super::sound::Sound;
 use super::{Beside, Fidelity};
@@ -20,11 +21,12 @@ pub struct Description {
     pub better: Better,
 }
 
-/// Every metric that a recipe may limit: those of prosody, then those of sound.
+/// Every metric that a recipe may limit: those of prosody, those of sound, those of opinion.
 pub fn metrics() -> impl Iterator<Item = Description> {
     let prosody = Prosody::METRICS.iter().map(|it| (it.name, it.unit, it.better));
     let sound = Sound::METRICS.iter().map(|it| (it.name, it.unit, it.better));
-    prosody.chain(sound).map(|(name, unit, better)| Description { name, unit, better })
+    let opinion = Opinion::METRICS.iter().map(|it| (it.name, it.unit, it.better));
+    prosody.chain(sound).chain(opinion).map(|(name, unit, better)| Description { name, unit, better })
 }
 
 /// Holds mean and worst sentence against `limits`, by the name of the metric. A metric that was not measured fails
@@ -119,6 +121,22 @@ mod tests {
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].contains("`unspoken` is 1 sentences") && lines[0].ends_with("boom"), "{lines:?}");
         assert!(lines[1].contains("`mcd_db.mean`") && lines[1].ends_with("no sentence has it"), "{lines:?}");
+    }
+
+    /// More is better, so a limit is how far below the base a rating may be.
+    #[test]
+    fn a_rating_below_the_base_is_limited_by_a_negative_number() {
+        let aggregate = |mean, worst| Aggregate { mean, worst, worst_id: "held-07".to_owned(), count: 3 };
+        let beside = Beside { found: aggregate(-0.03, -0.2), floor: Some(aggregate(0.0, -0.01)) };
+        let rated = Fidelity { metrics: [("dnsmos_ovrl".to_owned(), beside)].into(), ..Fidelity::default() };
+        assert_eq!(failures("dnsmos_ovrl = { mean = -0.05, worst = -0.25 }", &rated), [""; 0]);
+        assert_eq!(
+            failures("dnsmos_ovrl = { mean = -0.03, worst = -0.1 }", &rated),
+            [
+                "fidelity gate, `x`: `dnsmos_ovrl.worst` is -0.2 MOS, expected at least -0.1 MOS, missed by 0.1 MOS \
+              (100 %): sentence `held-07`, noise floor -0.01"
+            ]
+        );
     }
 
     #[test]

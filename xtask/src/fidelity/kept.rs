@@ -2,7 +2,7 @@
 //!
 //! One file for each sentence, in the layout of safetensors: the length of a JSON header as u64, the header, and
 //! float32 values, all little-endian. The header holds the digest of the values; a file that does not fit its own
-//! header is as good as none.
+//! header is as good as none. Beside it, how such speech was rated, as JSON.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::Speech;
+use super::{Scores, Speech};
 use crate::digest::Digest;
-use crate::files::write_atomically;
+use crate::files::{read_json, write_atomically, write_json};
 use crate::host::Host;
+
+/// The extension of kept speech.
+const SPEECH: &str = "safetensors";
 
 /// The element type, as safetensors calls float32.
 const F32: &str = "F32";
@@ -33,6 +36,29 @@ pub(super) struct Key<'a> {
     pub(super) ids: &'a [i64],
     pub(super) style: &'a [f32],
     pub(super) speed: f32,
+}
+
+/// Raised when a rating is computed in another way.
+const RATING: u32 = 1;
+
+/// Everything that decides how a sound is rated.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct RatingKey<'a> {
+    /// [`RATING`].
+    pub(super) revision: u32,
+    /// The networks.
+    pub(super) models: [Digest; 2],
+    pub(super) runtime: Digest,
+    pub(super) host: &'a Host,
+    /// The samples.
+    pub(super) audio: Digest,
+}
+
+impl<'a> RatingKey<'a> {
+    pub(super) fn new(models: [Digest; 2], runtime: Digest, host: &'a Host, audio: &[f32]) -> Self {
+        let bytes: Vec<u8> = audio.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        Self { revision: RATING, models, runtime, host, audio: Digest::of(&bytes) }
+    }
 }
 
 /// The folder of kept speech.
@@ -61,14 +87,14 @@ impl Kept {
         Self { folder: folder.to_path_buf() }
     }
 
-    fn path(&self, key: &Key<'_>) -> Result<PathBuf> {
+    fn path(&self, key: &impl Serialize, extension: &str) -> Result<PathBuf> {
         let digest = Digest::of(&serde_json::to_vec(key)?);
-        Ok(self.folder.join(format!("{digest}.safetensors")))
+        Ok(self.folder.join(format!("{digest}.{extension}")))
     }
 
     /// What was kept under `key`; `None` where nothing was, or where it is damaged.
     pub(super) fn find(&self, key: &Key<'_>) -> Result<Option<Speech>> {
-        let path = self.path(key)?;
+        let path = self.path(key, SPEECH)?;
         if !path.exists() {
             return Ok(None);
         }
@@ -77,8 +103,18 @@ impl Kept {
 
     pub(super) fn keep(&self, key: &Key<'_>, speech: &Speech) -> Result<()> {
         let bytes = written(speech)?;
-        write_atomically(&self.path(key)?, |file| std::io::Write::write_all(file, &bytes))?;
+        write_atomically(&self.path(key, SPEECH)?, |file| std::io::Write::write_all(file, &bytes))?;
         Ok(())
+    }
+
+    /// The rating that was kept under `key`; `None` where none was, or where it is damaged.
+    pub(super) fn find_rating(&self, key: &RatingKey<'_>) -> Result<Option<Scores>> {
+        let path = self.path(key, "json")?;
+        Ok(if path.exists() { read_json(&path).ok() } else { None })
+    }
+
+    pub(super) fn keep_rating(&self, key: &RatingKey<'_>, scores: &Scores) -> Result<()> {
+        write_json(&self.path(key, "json")?, scores)
     }
 }
 
@@ -156,6 +192,21 @@ mod tests {
         assert_eq!(found, speech());
         assert!(found.energy[0].is_sign_negative());
         assert_eq!(kept.find(&key(&host, 1.5)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_rating_is_found_for_the_same_sound_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kept, host) = (Kept::new(&folder.path().join("new")), Host::here());
+        let key = |audio: &[f32]| RatingKey::new([Digest::of(b"m"); 2], Digest::of(b""), &host, audio);
+        let scores = Scores { ovrl: 3.1, sig: 1.0 / 3.0, bak: 4.5, p808: 2.0 };
+        assert_eq!(kept.find_rating(&key(&[0.5, 0.25])).unwrap(), None);
+        kept.keep_rating(&key(&[0.5, 0.25]), &scores).unwrap();
+        assert_eq!(kept.find_rating(&key(&[0.5, 0.25])).unwrap(), Some(scores));
+        assert_eq!(kept.find_rating(&key(&[0.25, 0.5])).unwrap(), None);
+        let path = kept.path(&key(&[0.5, 0.25]), "json").unwrap();
+        fs_err::write(path, "{\"ovrl\": 3.1}").unwrap();
+        assert_eq!(kept.find_rating(&key(&[0.5, 0.25])).unwrap(), None);
     }
 
     #[test]

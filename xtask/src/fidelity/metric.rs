@@ -22,7 +22,7 @@ pub(super) fn bounded(distance: f64) -> f64 {
 pub enum Better {
     /// A distance, never negative.
     Lower,
-    /// A ratio of what is right to what is wrong.
+    /// A ratio of what is right to what is wrong, or how much better than the base it is.
     Higher,
     /// A difference with a sign; its magnitude is judged.
     NearZero,

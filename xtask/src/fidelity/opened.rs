@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use kokoro_model::probe::{Probe, Probed, Tensor};
-use kokoro_model::{Error, Runtime};
+use kokoro_model::{Error, Runtime, SynthesizerOptions};
 use quantizer::probe::{Point, expose, replace};
 use quantizer::proto::{ModelProto, tensor_proto::DataType};
 use quantizer::{dead, model};
@@ -41,20 +41,22 @@ fn points(recipe: &ProbeRecipe) -> [Point<'_>; 3] {
     [point(recipe.durations.as_str(), 2), point(&recipe.f0, 3), point(&recipe.energy, 3)]
 }
 
-/// An opened model, ready to run.
-pub(super) struct Opened<'a> {
-    probe: Probe,
+/// The file of an opened model, of which every worker loads a session of its own.
+pub(super) struct OpenedFile<'a> {
+    name: &'a str,
+    bytes: Vec<u8>,
+    options: SynthesizerOptions,
     recipe: &'a ProbeRecipe,
+    forced: bool,
 }
 
-impl<'a> Opened<'a> {
-    /// Loads `subject` with `threads`, opened as [`open`] does.
+impl<'a> OpenedFile<'a> {
+    /// Opens `subject` as [`open`] does, to be run with so many `threads`.
     ///
     /// # Errors
-    /// [`Failure::Model`]: not ONNX, no such values, or the engine refuses it.
-    pub(super) fn load(
-        runtime: &Runtime,
-        subject: &Subject,
+    /// [`Failure::Model`]: not ONNX, or no such values.
+    pub(super) fn new(
+        subject: &'a Subject,
         recipe: &'a ProbeRecipe,
         threads: usize,
         forced: bool,
@@ -63,15 +65,35 @@ impl<'a> Opened<'a> {
         open(&mut decoded, recipe, forced).with_context(|| format!("`{}`", subject.name))?;
         let mut bytes = Vec::with_capacity(subject.model.len());
         model::encode(&decoded, &mut bytes)?;
-        drop(decoded);
-        let options = subject.options.clone().threads(threads);
-        let inputs = if forced { &FORCED[..] } else { &[] };
-        let probe = Probe::from_bytes(runtime, &bytes, &options, inputs)
-            .with_context(|| format!("`{}` does not load with its graph opened", subject.name))
-            .context(Failure::Model)?;
-        Ok(Self { probe, recipe })
+        Ok(Self {
+            name: &subject.name,
+            bytes,
+            options: subject.options.clone().threads(threads),
+            recipe,
+            forced,
+        })
     }
 
+    /// Loads it.
+    ///
+    /// # Errors
+    /// [`Failure::Model`]: the engine refuses it.
+    pub(super) fn load(&self, runtime: &Runtime) -> Result<Opened<'a>> {
+        let inputs = if self.forced { &FORCED[..] } else { &[] };
+        let probe = Probe::from_bytes(runtime, &self.bytes, &self.options, inputs)
+            .with_context(|| format!("`{}` does not load with its graph opened", self.name))
+            .context(Failure::Model)?;
+        Ok(Opened { probe, recipe: self.recipe })
+    }
+}
+
+/// An opened model, ready to run.
+pub(super) struct Opened<'a> {
+    probe: Probe,
+    recipe: &'a ProbeRecipe,
+}
+
+impl Opened<'_> {
     /// Speaks one sentence; a model opened to be forced needs a `reference` whose predictions it takes.
     pub(super) fn speak(
         &mut self,

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use kokoro_model::{Audio, Runtime, SAMPLE_RATE};
-use quantizer::{model, rewrite};
 
-use super::kept::{Kept, Key};
-use super::opened::Opened;
+use super::crew::{jobs, share_out};
+use super::kept::Kept;
+use super::opened::{Opened, OpenedFile};
+use super::reference::{Measure, rate_or_find, rewritten, speak_or_find};
 use super::sound::compare_sound;
-use super::{Fidelity, SentenceFidelity, Speech};
+use super::{Dnsmos, DnsmosModels, Fidelity, Opinion, Scores, SentenceFidelity, Speech};
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::gates::{Progress, Steps, Subject, Utterance};
-use crate::host::Host;
 use crate::recipe::ProbeRecipe;
 
 /// What measuring takes beside models and sentences.
@@ -25,7 +25,10 @@ pub struct Setting<'a> {
     pub runtime_sha256: Digest,
     /// Where in the graph the predictions are.
     pub probe: &'a ProbeRecipe,
-    /// Threads of each model; 0 is the runtime's own choice.
+    /// The models that rate what is heard; without them there is no opinion.
+    pub dnsmos: Option<&'a DnsmosModels>,
+    /// Threads of each model, of which as many run at once as the processor has room for; 0 is the runtime's own
+    /// choice, and one model.
     pub threads: usize,
     /// Where progress goes.
     pub progress: Progress,
@@ -40,10 +43,12 @@ pub struct Ruler<'a> {
     floor: Vec<SentenceFidelity>,
 }
 
-/// A sentence and what the base says.
+/// A sentence and what the base says of it.
 struct Said {
     utterance: Utterance,
     speech: Speech,
+    /// How that is rated; `None` where nothing rates.
+    scores: Option<Scores>,
 }
 
 impl<'a> Ruler<'a> {
@@ -62,8 +67,9 @@ impl<'a> Ruler<'a> {
         let measure = Measure { name: &base.sha256.to_string(), subject: &|| Ok(base.clone()) };
         let alone: Vec<_> = utterances.iter().map(|utterance| (utterance, None)).collect();
         let said = speak_or_find(&setting, &kept, measure, &alone)?;
-        let sentences =
-            utterances.into_iter().zip(said).map(|(utterance, speech)| Said { utterance, speech });
+        let scores = rate_or_find(&setting, &kept, &said)?;
+        let sentences = utterances.into_iter().zip(said).zip(scores);
+        let sentences = sentences.map(|((utterance, speech), scores)| Said { utterance, speech, scores });
         Ok(Self { setting, kept, base: base.clone(), sentences: sentences.collect(), floor: Vec::new() })
     }
 
@@ -78,7 +84,11 @@ impl<'a> Ruler<'a> {
         let measure = Measure { name: &name, subject: &|| rewritten(&self.base) };
         let forced: Vec<_> = chosen.iter().map(|said| (&said.utterance, Some(&said.speech))).collect();
         let spoken = speak_or_find(&self.setting, &self.kept, measure, &forced)?;
-        let measured = chosen.iter().zip(&spoken).map(|(said, speech)| said.compare(speech));
+        let scores = rate_or_find(&self.setting, &self.kept, &spoken)?;
+        let measured = chosen.iter().zip(&spoken).zip(scores).map(|((said, speech), scores)| {
+            let sentence = said.compare(speech)?;
+            Ok(said.with_opinion(sentence, scores))
+        });
         self.floor = measured.collect::<Result<_>>().context(Failure::Model)?;
         Ok(self)
     }
@@ -100,148 +110,120 @@ impl<'a> Ruler<'a> {
         free: impl Fn(&Utterance) -> bool,
         audio: &Path,
     ) -> Result<Fidelity> {
-        let is_free: Vec<bool> = self.sentences.iter().map(|said| free(&said.utterance)).collect();
-        let total = self.sentences.len() + is_free.iter().filter(|free| **free).count();
+        let chosen: Vec<&Said> = self.sentences.iter().filter(|said| free(&said.utterance)).collect();
         let what = format!("fidelity of `{}`", subject.name);
-        let mut steps = self.setting.progress.start(&what, total);
+        let mut steps = self.setting.progress.start(&what, self.sentences.len() + chosen.len());
+        let file = self.setting.open(subject, true)?;
+        let measured = share_out(
+            jobs(self.setting.threads),
+            &self.sentences,
+            Said::cost,
+            || Ok((file.load(self.setting.runtime)?, self.setting.dnsmos()?)),
+            |(opened, dnsmos), said| said.measure(opened, dnsmos.as_mut()),
+            |said| steps.small_step(&said.utterance.id),
+        )?;
+        drop(file);
         let (mut sentences, mut unspoken) = (Vec::new(), Vec::new());
-        let mut opened = self.setting.load(subject, true)?;
-        for said in &self.sentences {
-            let spoken = opened.speak(&said.utterance, Some(&said.speech)).map_err(anyhow::Error::from);
-            match spoken.and_then(|speech| said.compare(&speech)) {
+        for outcome in measured {
+            match outcome {
                 Ok(sentence) => sentences.push(sentence),
-                Err(error) => unspoken.push(format!("sentence `{}`: {error:#}", said.utterance.id)),
+                Err(line) => unspoken.push(line),
             }
-            steps.small_step(&said.utterance.id);
         }
-        drop(opened);
-        if is_free.contains(&true) {
-            let said = self.sentences.iter().zip(&is_free).filter(|(_, free)| **free).map(|(said, _)| said);
-            self.listen(subject, said, audio, &mut sentences, &mut steps)?;
+        if !chosen.is_empty() {
+            self.listen(subject, &chosen, audio, &mut sentences, &mut steps)?;
         }
         Ok(Fidelity::new(sentences, &self.floor, unspoken))
     }
 
     /// Has `subject` speak of its own accord.
-    fn listen<'s>(
+    fn listen(
         &self,
         subject: &Subject,
-        chosen: impl Iterator<Item = &'s Said>,
+        chosen: &[&Said],
         audio: &Path,
         sentences: &mut [SentenceFidelity],
         steps: &mut Steps,
     ) -> Result<()> {
-        let mut opened = self.setting.load(subject, false)?;
-        for Said { utterance, speech } in chosen {
-            // What the model cannot say was noted when it was forced.
-            if let Ok(spoken) = opened.speak(utterance, None) {
-                let entry = sentences.iter_mut().find(|sentence| sentence.id == utterance.id);
-                if let Some(entry) = entry.filter(|_| spoken.audio.len() == speech.audio.len()) {
-                    entry.free = Some(compare_sound(&speech.audio, &spoken.audio)?);
-                }
+        fs_err::create_dir_all(audio)?;
+        let file = self.setting.open(subject, false)?;
+        let sounds = share_out(
+            jobs(self.setting.threads),
+            chosen,
+            |said| said.cost(),
+            || file.load(self.setting.runtime),
+            |opened, Said { utterance, speech, .. }| {
+                // What the model cannot say was noted when it was forced.
+                let Ok(spoken) = opened.speak(utterance, None) else { return Ok(None) };
+                let alike = spoken.audio.len() == speech.audio.len();
+                let sound = alike.then(|| compare_sound(&speech.audio, &spoken.audio)).transpose()?;
                 // A WAV file holds no infinities, and the metrics have counted them.
                 if spoken.audio.iter().all(|sample| sample.is_finite()) {
-                    write_wav(audio, &subject.name, utterance, spoken)?;
+                    write_wav(&utterance.wav(audio, &subject.name), spoken.audio)?;
                 }
-                write_wav(audio, &self.base.name, utterance, speech.clone())?;
+                write_wav(&utterance.wav(audio, &self.base.name), speech.audio.clone())?;
+                Ok(sound)
+            },
+            |said| steps.small_step(&said.utterance.id),
+        )?;
+        for (said, sound) in chosen.iter().zip(sounds) {
+            if let Some(entry) = sentences.iter_mut().find(|sentence| sentence.id == said.utterance.id) {
+                entry.free = sound;
             }
-            steps.small_step(&utterance.id);
         }
         Ok(())
     }
 }
 
 impl Said {
+    /// Computation goes with the length.
+    fn cost(&self) -> usize {
+        self.speech.audio.len()
+    }
+
+    /// Compares with the base what a model says as the base does; or the line that tells why it does not.
+    fn measure(
+        &self,
+        opened: &mut Opened<'_>,
+        dnsmos: Option<&mut Dnsmos>,
+    ) -> Result<Result<SentenceFidelity, String>> {
+        let spoken = opened.speak(&self.utterance, Some(&self.speech)).map_err(anyhow::Error::from);
+        let compared = spoken.and_then(|speech| Ok((self.compare(&speech)?, speech)));
+        match compared {
+            Ok((sentence, speech)) => {
+                let is_sound = sentence.sound.not_finite == 0;
+                let scores = dnsmos.filter(|_| is_sound).map(|dnsmos| dnsmos.rate(&speech.audio));
+                Ok(Ok(self.with_opinion(sentence, scores.transpose()?)))
+            }
+            Err(error) => Ok(Err(format!("sentence `{}`: {error:#}", self.utterance.id))),
+        }
+    }
+
     fn compare(&self, candidate: &Speech) -> Result<SentenceFidelity> {
         SentenceFidelity::of(&self.utterance, &self.speech, candidate)
+    }
+
+    fn with_opinion(&self, sentence: SentenceFidelity, candidate: Option<Scores>) -> SentenceFidelity {
+        SentenceFidelity { opinion: self.scores.map(|base| Opinion { base, candidate }), ..sentence }
     }
 }
 
 impl<'a> Setting<'a> {
-    fn load(&self, subject: &Subject, forced: bool) -> Result<Opened<'a>> {
-        Opened::load(self.runtime, subject, self.probe, self.threads, forced)
+    /// Opens a model, to be loaded by each worker.
+    pub(super) fn open<'s>(&self, subject: &'s Subject, forced: bool) -> Result<OpenedFile<'s>>
+    where
+        'a: 's,
+    {
+        OpenedFile::new(subject, self.probe, self.threads, forced)
+    }
+
+    /// The networks that rate, if there are any.
+    fn dnsmos(&self) -> Result<Option<Dnsmos>> {
+        let load = |models| Dnsmos::load(self.runtime, models).context(Failure::Model);
+        self.dnsmos.map(load).transpose()
     }
 }
 
-/// A model that others are measured against: the name that its speech is kept under, and the model itself, which is
-/// made only if something has to be spoken.
-struct Measure<'s> {
-    name: &'s str,
-    subject: &'s dyn Fn() -> Result<Subject>,
-}
-
-/// What the model says of each sentence, as the reference beside it does if there is one: found, or spoken now and
-/// kept. Either all sentences have a reference or none.
-fn speak_or_find(
-    setting: &Setting<'_>,
-    kept: &Kept,
-    Measure { name, subject }: Measure<'_>,
-    sentences: &[(&Utterance, Option<&Speech>)],
-) -> Result<Vec<Speech>> {
-    let host = Host::here();
-    let ProbeRecipe { durations, f0, energy } = setting.probe;
-    let keys = sentences.iter().map(|(utterance, reference)| Key {
-        model: name,
-        forced: reference.is_some(),
-        probe: [durations, f0, energy],
-        runtime: setting.runtime_sha256,
-        threads: setting.threads,
-        host: &host,
-        ids: &utterance.ids,
-        style: utterance.style().values(),
-        speed: utterance.speed,
-    });
-    let keys: Vec<_> = keys.collect();
-    let mut found: Vec<_> = keys.iter().map(|key| kept.find(key)).collect::<Result<_>>()?;
-    let missing = found.iter().filter(|speech| speech.is_none()).count();
-    if missing > 0 {
-        let subject = subject()?;
-        let mut opened =
-            setting.load(&subject, sentences.iter().any(|(_, reference)| reference.is_some()))?;
-        let mut steps =
-            setting.progress.start(&format!("fidelity, `{}` as the measure", subject.name), missing);
-        for ((speech, key), (utterance, reference)) in found.iter_mut().zip(&keys).zip(sentences) {
-            if speech.is_none() {
-                let spoken = opened.speak(utterance, *reference).map_err(anyhow::Error::from);
-                let spoken = spoken
-                    .and_then(|spoken| finite(spoken, utterance))
-                    .with_context(|| format!("`{}` cannot be a measure", subject.name))
-                    .context(Failure::Model)?;
-                kept.keep(key, &spoken)?;
-                *speech = Some(spoken);
-                steps.small_step(&utterance.id);
-            }
-        }
-    }
-    Ok(found.into_iter().flatten().collect())
-}
-
-fn finite(speech: Speech, utterance: &Utterance) -> Result<Speech> {
-    let Speech { durations, f0, energy, audio } = &speech;
-    if [durations, f0, energy, audio].iter().all(|values| values.iter().all(|value| value.is_finite())) {
-        return Ok(speech);
-    }
-    Err(anyhow!("sentence `{}`: expected finite durations, F0, energy and samples", utterance.id))
-}
-
-/// The exact rewrite of a base.
-fn rewritten(base: &Subject) -> Result<Subject> {
-    let mut decoded = crate::base::decode(&base.name, &base.model)?;
-    let graph = model::graph_mut(&mut decoded).context(Failure::Model)?;
-    let count = rewrite::reassociate(graph).context(Failure::Model)?;
-    if count == 0 {
-        let message = format!("`{}` has no square or quotient to rewrite, so no noise floor", base.name);
-        return Err(anyhow!(message).context(Failure::Model));
-    }
-    let mut bytes = Vec::with_capacity(base.model.len());
-    model::encode(&decoded, &mut bytes)?;
-    let name = format!("{}, rewritten", base.name);
-    Ok(Subject { options: base.options.clone(), ..Subject::new(name, bytes.into(), None)? })
-}
-
-fn write_wav(folder: &Path, model: &str, utterance: &Utterance, speech: Speech) -> Result<()> {
-    fs_err::create_dir_all(folder)?;
-    let audio = Audio { samples: speech.audio, sample_rate: SAMPLE_RATE };
-    audio.write_wav(folder.join(format!("{model}-{}.wav", utterance.id)))?;
-    Ok(())
+fn write_wav(path: &Path, samples: Vec<f32>) -> Result<()> {
+    Ok(Audio { samples, sample_rate: SAMPLE_RATE }.write_wav(path)?)
 }

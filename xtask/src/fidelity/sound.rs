@@ -6,12 +6,12 @@
 //! [`compare_sound`] answers for it, with [`WORST`].
 
 mod loudness;
-mod mel;
+pub(super) mod mel;
 mod octave;
 #[cfg(test)]
 mod signals;
 mod spectral;
-mod stft;
+pub(super) mod stft;
 #[cfg(test)]
 mod tests;
 mod waveform;

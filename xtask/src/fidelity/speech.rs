@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::metric::{Aggregate, aggregate};
+use super::opinion::Opinion;
 use super::prosody::{Curves, Prosody, compare_prosody};
 use super::sound::{Sound, compare_sound};
 use crate::gates::Utterance;
@@ -37,6 +38,8 @@ pub struct SentenceFidelity {
     pub prosody: Prosody,
     /// What it makes of the base's durations, F0 and energy.
     pub sound: Sound,
+    /// How that sound is rated, and the base's; `None` where the recipe has no `[dnsmos]`.
+    pub opinion: Option<Opinion>,
     /// What it says of its own accord, where that was asked for and is as long as what the base says.
     pub free: Option<Sound>,
 }
@@ -56,7 +59,7 @@ pub struct Beside {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fidelity {
-    /// Every metric of prosody and of sound, by name.
+    /// Every metric of prosody, of sound and of opinion, by name.
     pub metrics: BTreeMap<String, Beside>,
     /// The metrics of the sound of the free-running model, for a report: they saturate, so nothing is judged by them.
     pub free: BTreeMap<String, Aggregate>,
@@ -80,6 +83,7 @@ impl SentenceFidelity {
             seconds: base.seconds(),
             prosody,
             sound: compare_sound(&base.audio, &candidate.audio)?,
+            opinion: None,
             free: None,
         })
     }
@@ -100,12 +104,14 @@ impl Fidelity {
     }
 }
 
-/// Every metric of the sentences, by name; the two parts share no name.
+/// Every metric of the sentences, by name; no two parts share one.
 fn aggregates(sentences: &[SentenceFidelity]) -> BTreeMap<String, Aggregate> {
     let prosody: Vec<_> = sentences.iter().map(|it| (it.id.as_str(), &it.prosody)).collect();
     let sound: Vec<_> = sentences.iter().map(|it| (it.id.as_str(), &it.sound)).collect();
     let mut all = aggregate(&Prosody::METRICS, &prosody);
     all.extend(aggregate(&Sound::METRICS, &sound));
+    let opinions = sentences.iter().filter_map(|it| Some((it.id.as_str(), it.opinion.as_ref()?)));
+    all.extend(aggregate(&Opinion::METRICS, &opinions.collect::<Vec<_>>()));
     all
 }
 

@@ -165,7 +165,7 @@ fn speak(
     if let Some((folder, subject)) = keep
         && spoken.sound.not_finite == 0
     {
-        audio.write_wav(folder.join(format!("{subject}-{}.wav", utterance.id)))?;
+        audio.write_wav(utterance.wav(folder, subject))?;
     }
     Ok(Ok(spoken))
 }

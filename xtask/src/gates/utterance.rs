@@ -1,6 +1,7 @@
 //! What a model is asked to say.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -27,6 +28,11 @@ impl Utterance {
     /// The style for the number of phonemes.
     pub fn style(&self) -> &Style {
         self.styles.style(self.ids.len())
+    }
+
+    /// The WAV file in `folder` of what `model` says.
+    pub(crate) fn wav(&self, folder: &Path, model: &str) -> PathBuf {
+        folder.join(format!("{model}-{}.wav", self.id))
     }
 
     /// Has `synthesizer` say it at the speed of the sentence.

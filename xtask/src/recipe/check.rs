@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail, ensure};
 
-use super::{Recipe, RuntimeRecipe, RuntimeSource, Source, SourceFile, VoiceSource};
-use crate::fidelity;
+use super::{DnsmosRecipe, Recipe, RuntimeRecipe, RuntimeSource, Source, SourceFile, VoiceSource};
+use crate::fidelity::{self, Opinion};
 use crate::scheme::SchemeName;
 
 impl Recipe {
@@ -26,9 +26,18 @@ impl Recipe {
             for (name, limits) in &scheme.thresholds(self).fidelity {
                 let known = fidelity::metrics().any(|metric| metric.name == name);
                 ensure!(known, "`{key}`: expected the name of a metric, found `{name}`");
+                let is_opinion = Opinion::METRICS.iter().any(|metric| metric.name == name);
+                ensure!(
+                    !is_opinion || self.dnsmos.is_some(),
+                    "`{key}.{name}`: expected `[dnsmos]` to measure it"
+                );
                 let some = limits.mean.is_some() || limits.worst.is_some();
                 ensure!(some, "`{key}.{name}`: expected `mean`, `worst` or both");
             }
+        }
+        if let Some(DnsmosRecipe { main, p808 }) = &self.dnsmos {
+            self.file(main)?;
+            self.file(p808)?;
         }
         self.check_voices()
     }

@@ -114,6 +114,16 @@ pub struct ProbeRecipe {
     pub energy: String,
 }
 
+/// The models that rate speech as listeners would, by the names of their files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DnsmosRecipe {
+    /// The model of DNSMOS P.835: it rates speech, background and both together.
+    pub main: String,
+    /// The model of DNSMOS as of ITU-T P.808: it rates the whole.
+    pub p808: String,
+}
+
 /// How the gates measure, whatever the scheme.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -85,7 +85,8 @@ impl FilterBank {
     fn new(size: usize) -> Self {
         let top = mel(SAMPLE_RATE / 2.0);
         let edge = |index: usize| hertz(top * index as f64 / (BANDS + 1) as f64);
-        let bands = (0..BANDS).map(|band| triangle(edge(band), edge(band + 1), edge(band + 2), size));
+        let width = SAMPLE_RATE / size as f64;
+        let bands = (0..BANDS).map(|band| triangle(edge(band), edge(band + 1), edge(band + 2), width));
         let normalized = |(first, weights): (usize, Vec<f64>)| {
             let sum: f64 = weights.iter().sum();
             (first, weights.iter().map(|weight| (weight / sum) as f32).collect())
@@ -105,10 +106,9 @@ impl FilterBank {
     }
 }
 
-/// The bins of a transform of `size` samples that lie strictly between `low` and `high`, in Hz, as the first one and
-/// their weights: 1 at `centre`, falling linearly to 0 on both sides.
-fn triangle(low: f64, centre: f64, high: f64, size: usize) -> (usize, Vec<f64>) {
-    let width = SAMPLE_RATE / size as f64;
+/// The bins of a transform, each `width` Hz from the last, that lie strictly between `low` and `high`, in Hz, as the
+/// first one and their weights: 1 at `centre`, falling linearly to 0 on both sides.
+pub(in crate::fidelity) fn triangle(low: f64, centre: f64, high: f64, width: f64) -> (usize, Vec<f64>) {
     let weight = |bin: usize| {
         let frequency = bin as f64 * width;
         ((frequency - low) / (centre - low)).min((high - frequency) / (high - centre))
@@ -118,12 +118,12 @@ fn triangle(low: f64, centre: f64, high: f64, size: usize) -> (usize, Vec<f64>) 
 }
 
 /// Mels at `hertz`, after Slaney: 200/3 Hz each up to 1 kHz, from there 27 to a factor of 6.4.
-fn mel(hertz: f64) -> f64 {
+pub(in crate::fidelity) fn mel(hertz: f64) -> f64 {
     if hertz < 1000.0 { hertz * 3.0 / 200.0 } else { 15.0 + 27.0 * (hertz / 1000.0).ln() / 6.4_f64.ln() }
 }
 
 /// The inverse of [`mel`].
-fn hertz(mel: f64) -> f64 {
+pub(in crate::fidelity) fn hertz(mel: f64) -> f64 {
     if mel < 15.0 { mel * 200.0 / 3.0 } else { 1000.0 * ((mel - 15.0) / 27.0 * 6.4_f64.ln()).exp() }
 }
 
@@ -154,7 +154,7 @@ mod tests {
         let edge = |index: usize| hertz(top * index as f64 / (BANDS + 1) as f64);
         let mut sums = vec![0.0; 513];
         for band in 0..BANDS {
-            let (first, weights) = triangle(edge(band), edge(band + 1), edge(band + 2), 1024);
+            let (first, weights) = triangle(edge(band), edge(band + 1), edge(band + 2), SAMPLE_RATE / 1024.0);
             assert!(weights.len() >= 3, "band {band} has {} bins", weights.len());
             for (sum, weight) in sums[first..].iter_mut().zip(&weights) {
                 *sum += weight;
