@@ -63,6 +63,11 @@ impl Artifacts {
         self.folder.join("quantization_comparison_results.json")
     }
 
+    /// The page that shows the results.
+    pub fn report(&self) -> PathBuf {
+        self.folder.join("report.html")
+    }
+
     /// Candidates that no gate has judged yet.
     pub fn staged(&self) -> PathBuf {
         self.folder.join("staged")

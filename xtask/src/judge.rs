@@ -1,11 +1,14 @@
 //! All gates over all candidates, and the results they make together.
 
+mod contestants;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
 use kokoro_model::{BaseKind, Runtime};
 
+use self::contestants::Entrant;
 use crate::artifacts::Artifact;
 use crate::base::Base;
 use crate::digest::Digest;
@@ -20,6 +23,7 @@ use crate::host::Host;
 use crate::recipe::Recipe;
 use crate::results::{
     BaseResult, BenchmarkSetting, CandidateResult, GateResults, ProviderBenchmarks, Results, RuntimeResult,
+    SentenceText,
 };
 use crate::scheme::SchemeName;
 use crate::workspace::Workspace;
@@ -35,6 +39,8 @@ pub struct Judge<'a> {
     held_out: Vec<Utterance>,
     dnsmos: Option<DnsmosModels>,
     quick: Vec<String>,
+    heard: Vec<SentenceText>,
+    contestants: Vec<Entrant>,
     bench: Vec<Utterance>,
     corpus_sha256: Digest,
     gates: Vec<Gate>,
@@ -99,6 +105,9 @@ impl<'a> Judge<'a> {
         } else {
             (Vec::new(), None)
         };
+        // The sentences that the models leave as WAV files: the fidelity gate says more of them.
+        let heard = if gates.contains(&Gate::Fidelity) { "quick" } else { "smoke" };
+        let measures = [Gate::Fidelity, Gate::Bench].iter().any(|gate| gates.contains(gate));
         let (runtime, library) = workspace.runtime(fetcher)?;
         Ok(Self {
             recipe,
@@ -110,6 +119,8 @@ impl<'a> Judge<'a> {
             held_out,
             dnsmos,
             quick: corpus.tagged("quick").map(|sentence| sentence.id.clone()).collect(),
+            heard: corpus.tagged(heard).map(SentenceText::of).collect(),
+            contestants: if measures { contestants::entrants(recipe, fetcher, base) } else { Vec::new() },
             bench,
             corpus_sha256: corpus.sha256(),
             gates,
@@ -124,7 +135,8 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// [`Failure::Model`] when the base itself does not speak, or a candidate's file changed.
-    pub fn all<'c>(&self, candidates: impl Iterator<Item = (SchemeName, &'c Artifact)>) -> Result<Judged> {
+    pub fn all<'c>(mut self, candidates: impl Iterator<Item = (SchemeName, &'c Artifact)>) -> Result<Judged> {
+        let mut contestants = std::mem::take(&mut self.contestants);
         let mut judged = Vec::new();
         for (scheme, artifact) in candidates {
             let subject = Subject::of_artifact(artifact)?;
@@ -153,20 +165,44 @@ impl<'a> Judge<'a> {
                 one.gates.fidelity = Some(fidelity_gate(&fidelity, limits));
                 one.fidelity = Some(fidelity);
             }
+            for entrant in &mut contestants {
+                let Ok(subject) = &entrant.subject else { continue };
+                match ruler.measure(subject, |it| self.quick.contains(&it.id), &self.audio) {
+                    Ok(fidelity) => entrant.fidelity = Some(fidelity),
+                    Err(error) => entrant.note(&error),
+                }
+            }
         }
         let mut comparison = None;
         if self.gates.contains(&Gate::Bench) && judged.iter().all(One::runs) {
-            let subjects: Vec<&Subject> =
-                std::iter::once(&self.base).chain(judged.iter().map(|one| &one.subject)).collect();
-            let measured =
-                compare(&self.runtime, &subjects, &self.bench, &self.recipe.gates.bench, self.progress)?;
+            let measured = self.compare(&judged, &mut contestants)?;
             for one in &mut judged {
                 let benchmark = measured.model(&one.subject.name).context("a model was not measured")?;
                 one.gates.bench = Some(speed_gate(benchmark, one.scheme.thresholds(self.recipe))?);
             }
             comparison = Some(measured);
         }
-        Ok(self.results(judged, comparison.as_ref()))
+        Ok(self.results(judged, contestants, comparison.as_ref()))
+    }
+
+    /// Times the base, the candidates, and the contestants if they can be.
+    fn compare(&self, judged: &[One<'_>], contestants: &mut [Entrant]) -> Result<Comparison> {
+        let compare = |subjects: &[&Subject]| {
+            compare(&self.runtime, subjects, &self.bench, &self.recipe.gates.bench, self.progress)
+        };
+        let own: Vec<&Subject> =
+            std::iter::once(&self.base).chain(judged.iter().map(|one| &one.subject)).collect();
+        let others = contestants.iter().filter_map(|entrant| entrant.subject.as_ref().ok());
+        let all: Vec<&Subject> = own.iter().copied().chain(others).collect();
+        match compare(&all) {
+            Err(error) if all.len() > own.len() => {
+                for entrant in contestants.iter_mut() {
+                    entrant.note(&error);
+                }
+                compare(&own)
+            }
+            outcome => outcome,
+        }
     }
 
     fn one(&self, One { scheme, subject, gates, .. }: &mut One<'_>) -> Result<()> {
@@ -210,7 +246,12 @@ impl<'a> Judge<'a> {
         smoke_gate(&self.runtime, subject, &self.recipe.gates.smoke, &self.smoke, &self.audio, self.progress)
     }
 
-    fn results(&self, judged: Vec<One<'_>>, comparison: Option<&Comparison>) -> Judged {
+    fn results(
+        self,
+        judged: Vec<One<'_>>,
+        contestants: Vec<Entrant>,
+        comparison: Option<&Comparison>,
+    ) -> Judged {
         let (mut candidates, mut failures) = (BTreeMap::new(), Vec::new());
         for One { scheme, artifact, subject, gates, fidelity } in judged {
             let lines: Vec<String> =
@@ -233,6 +274,8 @@ impl<'a> Judge<'a> {
             chosen: None,
             base: BaseResult::new(&self.base, self.base_kind),
             candidates,
+            contestants: contestants::results(contestants, &self.base, comparison),
+            sentences: self.heard,
             benchmark: comparison.map(|comparison| BenchmarkSetting {
                 threads: comparison.threads,
                 warm_up: comparison.warm_up,

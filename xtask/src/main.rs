@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::commands::{bench, ci, clean, fetch, fidelity, inspect, quantize, smoke, test};
+use xtask::commands::{bench, ci, clean, fetch, fidelity, inspect, quantize, report, smoke, test};
 use xtask::environment::Environment;
 use xtask::failure::exit_code;
 use xtask::workspace::Workspace;
@@ -29,6 +29,7 @@ enum Command {
     Smoke(smoke::SmokeArgs),
     Fidelity(fidelity::FidelityArgs),
     Bench(bench::BenchArgs),
+    Report(report::ReportArgs),
     Test(test::TestArgs),
     Ci(ci::CiArgs),
     Clean(clean::CleanArgs),
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Smoke(args) => smoke::run(args, &workspace),
         Command::Fidelity(args) => fidelity::run(args, &workspace),
         Command::Bench(args) => bench::run(args, &workspace),
+        Command::Report(args) => report::run(args, &workspace),
         Command::Test(args) => test::run(args, &workspace),
         Command::Ci(args) => ci::run(args, &workspace),
         Command::Clean(args) => clean::run(args, &workspace),

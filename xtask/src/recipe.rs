@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 
 pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel};
 pub use self::schemes::{
-    BaseRecipe, BenchRecipe, DnsmosRecipe, FidelityRecipe, FinerRecipe, Gates, Limits, LinearInt8Recipe,
-    ProbeRecipe, RestoredBase, Schemes, SmokeRecipe, Thresholds, WeightsInt8Recipe,
+    BaseRecipe, BenchRecipe, ContestantRecipe, DnsmosRecipe, FidelityRecipe, FinerRecipe, Gates, Limits,
+    LinearInt8Recipe, ProbeRecipe, RestoredBase, Schemes, SmokeRecipe, Thresholds, WeightsInt8Recipe,
 };
 use crate::digest::Digest;
 use crate::failure::Failure;
@@ -43,6 +43,9 @@ pub struct Recipe {
     pub scheme: Schemes,
     /// How the gates measure.
     pub gates: Gates,
+    /// Other quantizations of the same model, measured beside the candidates and judged by nothing.
+    #[serde(rename = "contestant", default)]
+    pub contestants: Vec<ContestantRecipe>,
     /// The schemes in the order of preference: the first whose candidate passed every gate is chosen.
     pub choose: Vec<String>,
     /// The digest of the recipe's own bytes.

@@ -13,6 +13,7 @@ use kokoro_model::BaseKind;
 use quantizer::census::Stored;
 use serde::{Deserialize, Serialize};
 
+use crate::corpus::{Language, Sentence};
 use crate::digest::Digest;
 use crate::fidelity::Fidelity;
 use crate::files::{read_json, write_json};
@@ -42,6 +43,11 @@ pub struct Results {
     pub base: BaseResult,
     /// What was made of the base, by scheme.
     pub candidates: BTreeMap<String, CandidateResult>,
+    /// Other quantizations of the base, by the name that the recipe gives them: shown beside the candidates, judged by
+    /// nothing.
+    pub contestants: BTreeMap<String, Contestant>,
+    /// The sentences of which `audio/` has what each model said, in the order of the corpus.
+    pub sentences: Vec<SentenceText>,
     /// How the benchmark was run; `None` if it was not.
     pub benchmark: Option<BenchmarkSetting>,
     /// The machine.
@@ -102,7 +108,7 @@ pub struct Measured {
     pub sentences: Vec<SentenceTime>,
 }
 
-/// Why a provider was not measured.
+/// Why a provider or a contestant was not measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unavailable {
@@ -128,6 +134,8 @@ pub struct BaseResult {
     pub operators: BTreeMap<String, usize>,
     /// Initializers per element type.
     pub precisions: BTreeMap<String, PrecisionResult>,
+    /// The same for each part of the model.
+    pub parts: BTreeMap<String, BTreeMap<String, PrecisionResult>>,
 }
 
 /// What one scheme made of the base, and what the gates say of it.
@@ -148,6 +156,8 @@ pub struct CandidateResult {
     pub operators: BTreeMap<String, OperatorChange>,
     /// Initializers per element type.
     pub precisions: BTreeMap<String, PrecisionResult>,
+    /// The same for each part of the model.
+    pub parts: BTreeMap<String, BTreeMap<String, PrecisionResult>>,
     /// What the gates say.
     pub gates: GateResults,
     /// How far it is from the base on the held-out sentences; `None` if the fidelity gate was not run.
@@ -156,6 +166,62 @@ pub struct CandidateResult {
     pub benchmark: Option<ProviderBenchmarks>,
     /// How many times as fast as the base, with the confidence interval of the median.
     pub speed_ratio: Option<Interval>,
+}
+
+/// What was measured of a model that somebody else quantized, or why nothing was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Contestant {
+    /// It was opened.
+    Measured(Box<ContestantResult>),
+    /// It could not be had, or is no model that can be measured.
+    Unavailable(Unavailable),
+}
+
+/// What was measured of a model that somebody else quantized.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContestantResult {
+    /// Always `true`.
+    pub available: bool,
+    /// The name of its file.
+    pub file: String,
+    /// The digest of its file.
+    pub sha256: Digest,
+    /// The size of its file.
+    pub bytes: u64,
+    /// The same in MiB.
+    pub mib: f64,
+    /// Nodes per operator, before and after.
+    pub operators: BTreeMap<String, OperatorChange>,
+    /// Initializers per element type.
+    pub precisions: BTreeMap<String, PrecisionResult>,
+    /// The same for each part of the model.
+    pub parts: BTreeMap<String, BTreeMap<String, PrecisionResult>>,
+    /// How far it is from the base on the held-out sentences; `None` if that was not measured.
+    pub fidelity: Option<Fidelity>,
+    /// Its speed; `None` if that was not measured.
+    pub benchmark: Option<ProviderBenchmarks>,
+    /// How many times as fast as the base, with the confidence interval of the median.
+    pub speed_ratio: Option<Interval>,
+    /// What could not be measured of it, and why.
+    pub notes: Vec<String>,
+}
+
+/// A sentence that the models said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SentenceText {
+    /// The id of the sentence.
+    pub id: String,
+    /// What it is spoken in.
+    pub language: Language,
+    /// The name of the voice.
+    pub voice: String,
+    /// The speed it is spoken at; 1 is the voice's own.
+    pub speed: f32,
+    /// The sentence as it is written.
+    pub text: String,
 }
 
 /// How many nodes of an operator the base and a candidate have.
@@ -256,7 +322,8 @@ impl BaseResult {
             bytes: subject.model.len() as u64,
             kind,
             operators: subject.operators.clone(),
-            precisions: precisions(subject),
+            precisions: precisions(&subject.precisions),
+            parts: parts(subject),
         }
     }
 }
@@ -278,12 +345,49 @@ impl CandidateResult {
             mib: candidate.mib(),
             size_reduction_percent: 100.0 * (1.0 - candidate.model.len() as f64 / base.model.len() as f64),
             operators: changes(&base.operators, &candidate.operators),
-            precisions: precisions(candidate),
+            precisions: precisions(&candidate.precisions),
+            parts: parts(candidate),
             gates,
             fidelity,
             benchmark: benchmark.map(ProviderBenchmarks::new),
             speed_ratio: benchmark.and_then(|benchmark| benchmark.speed_ratio),
         }
+    }
+}
+
+impl ContestantResult {
+    /// What `contestant`, whose file is called `file`, is beside `base`; `fidelity` and `benchmark` are the
+    /// contestant's, and `notes` say what is missing.
+    pub fn new(
+        file: String,
+        base: &Subject,
+        contestant: &Subject,
+        fidelity: Option<Fidelity>,
+        benchmark: Option<&Benchmark>,
+        notes: Vec<String>,
+    ) -> Self {
+        Self {
+            available: true,
+            file,
+            sha256: contestant.sha256,
+            bytes: contestant.model.len() as u64,
+            mib: contestant.mib(),
+            operators: changes(&base.operators, &contestant.operators),
+            precisions: precisions(&contestant.precisions),
+            parts: parts(contestant),
+            fidelity,
+            benchmark: benchmark.map(ProviderBenchmarks::new),
+            speed_ratio: benchmark.and_then(|benchmark| benchmark.speed_ratio),
+            notes,
+        }
+    }
+}
+
+impl SentenceText {
+    /// What a report needs of a sentence.
+    pub fn of(sentence: &Sentence) -> Self {
+        let Sentence { id, language, voice, speed, text, .. } = sentence;
+        Self { id: id.clone(), language: *language, voice: voice.clone(), speed: *speed, text: text.clone() }
     }
 }
 
@@ -321,9 +425,13 @@ fn changes(
     before.keys().chain(after.keys()).map(|name| (name.clone(), change(name))).collect()
 }
 
-fn precisions(subject: &Subject) -> BTreeMap<String, PrecisionResult> {
+fn precisions(stored: &BTreeMap<String, Stored>) -> BTreeMap<String, PrecisionResult> {
     let of = |stored: &Stored| PrecisionResult { tensors: stored.tensors, bytes: stored.bytes };
-    subject.precisions.iter().map(|(name, stored)| (name.clone(), of(stored))).collect()
+    stored.iter().map(|(name, stored)| (name.clone(), of(stored))).collect()
+}
+
+fn parts(subject: &Subject) -> BTreeMap<String, BTreeMap<String, PrecisionResult>> {
+    subject.parts.iter().map(|(part, stored)| (part.clone(), precisions(stored))).collect()
 }
 
 #[cfg(test)]

@@ -74,6 +74,7 @@ fn the_help_of_each_command_names_its_options() {
         ("quantize", [&quantize[..], &quantize_too, &base, &sources].concat()),
         ("smoke", [&["[MODEL]", "--json"], &sources[..]].concat()),
         ("bench", [&["[MODEL]...", "--threads <N>", "--runs <N>", "--json"], &sources[..]].concat()),
+        ("report", vec!["--output <PATH>", "--artifacts <FOLDER>"]),
         ("test", [&["[ARGUMENT]..."], &sources[..]].concat()),
         ("ci", [&["[ARGUMENT]..."], &sources[..]].concat()),
         ("clean", vec!["--cache"]),
@@ -109,6 +110,10 @@ fn what_cannot_be_asked_for_is_a_matter_of_usage() {
         (&["inspect", &missing], &[&missing]),
         (&["smoke", &missing], &[&missing]),
         (&["bench", &missing], &[&missing]),
+        (
+            &["report", "--artifacts", "a"],
+            &["a/quantization_comparison_results.json", "hint: `cargo xtask quantize`"],
+        ),
         (&["fetch", "tf_heart"], &["`tf_heart`", "hint: "]),
         (&["fetch", "--mirror", "/srv/cache"], &["`--mirror`", "/srv/cache"]),
     ] {

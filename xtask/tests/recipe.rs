@@ -79,6 +79,18 @@ fn complaints_name_the_key() {
         ("f0 = \"", "pitch = \"", "unknown field `pitch`"),
         ("p808 = \"model_v8.onnx\"", "p808 = \"none.onnx\"", "has no file `none.onnx`"),
         ("p808 = \"model", "p809 = \"model", "unknown field `p809`"),
+        (
+            "file = \"kokoro-v1.0.int8.onnx\"",
+            "file = \"int4.onnx\"",
+            "`contestant.file` of `published-int8`: cannot do what was asked for: recipe `kokoro-v1.0` has no file",
+        ),
+        (
+            "name = \"published-int8\"",
+            "name = \"weights-int8\"",
+            "`contestant.name`: another model is called `weights-int8`",
+        ),
+        ("name = \"published-int8\"", "name = \"../x\"", "`contestant.name`: expected a file name"),
+        ("[[contestant]]", "[[contestant]]\nmax_mib = 1", "unknown field `max_mib`"),
         ("af_alloy = ", "\"../af_alloy\" = ", "`voices.sha256`: expected a file name"),
     ];
     let mut wrong = Vec::new();

@@ -7,5 +7,6 @@ pub mod fetch;
 pub mod fidelity;
 pub mod inspect;
 pub mod quantize;
+pub mod report;
 pub mod smoke;
 pub mod test;

@@ -14,6 +14,7 @@ use crate::fetch::{Console, Fetcher, SourceArgs};
 use crate::gates::Gate;
 use crate::judge::{Judge, Judged};
 use crate::recipe::Recipe;
+use crate::report;
 use crate::results::Results;
 use crate::scheme::SchemeName;
 use crate::workspace::Workspace;
@@ -21,7 +22,7 @@ use crate::workspace::Workspace;
 /// Makes the INT8 artifacts of the recipe, judges them, and chooses the one that `kokoro-model` embeds
 ///
 /// Fetches the float model, or rebuilds it where it is out of reach; quantizes its weights by each scheme; runs
-/// the gates on every candidate; and writes artifacts, metadata, results and audio into `artifacts/`. What is up
+/// the gates on every candidate; and writes artifacts, metadata, results, a report and audio into `artifacts/`. What is up
 /// to date is not made again. A candidate that a gate refuses is kept in `artifacts/refused/`, what was chosen
 /// before stays chosen, and the exit code is 1.
 #[derive(Debug, Default, Args)]
@@ -263,6 +264,7 @@ fn conclude(
         }
     }
     results.write(&artifacts.results())?;
+    report::write(&results, &artifacts.audio(), &artifacts.report())?;
     show(args, &results, artifacts)?;
     if failures.is_empty() {
         return Ok(());
@@ -277,6 +279,7 @@ fn show(args: &QuantizeArgs, results: &Results, artifacts: &Artifacts) -> Result
         return Ok(());
     }
     println!("{}", crate::gates::results_table(results));
+    println!("report: `{}`", artifacts.report().display());
     match (&results.chosen, artifacts.chosen()?) {
         (Some(scheme), Some(artifact)) => println!(
             "chosen: {scheme}, `{}`\nsha256: {}\nspoken: `{}`",

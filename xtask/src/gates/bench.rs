@@ -65,6 +65,8 @@ pub struct SentenceTime {
     pub p50_ms: f64,
     /// The median real-time factor.
     pub rtf: f64,
+    /// Every timed call, in the order of the rounds.
+    pub times_ms: Vec<f64>,
 }
 
 /// One timed call.
@@ -188,9 +190,11 @@ fn benchmark(
         .iter()
         .zip(sentences)
         .map(|(calls, sentence)| {
-            let p50_ms = Summary::of(&milliseconds(calls))?.p50_ms;
+            let times_ms = milliseconds(calls);
+            let p50_ms = Summary::of(&times_ms)?.p50_ms;
             let audio_s = calls.first()?.audio_s;
-            Some(SentenceTime { id: sentence.id.clone(), audio_s, p50_ms, rtf: p50_ms / 1000.0 / audio_s })
+            let rtf = p50_ms / 1000.0 / audio_s;
+            Some(SentenceTime { id: sentence.id.clone(), audio_s, p50_ms, rtf, times_ms })
         })
         .collect::<Option<_>>()?;
     let speed_ratio = match base {
@@ -252,6 +256,7 @@ mod tests {
         assert!((measured.rtf - 3.28 / 18.0).abs() < 1e-12);
         assert_eq!(measured.sentences[0].p50_ms, 100.0);
         assert_eq!(measured.sentences[1].rtf, 0.2);
+        assert_eq!(measured.sentences[1].times_ms, [800.0, 800.0, 1280.0]);
         assert!((measured.summary.throughput_qps - 6.0 / 3.28).abs() < 1e-9);
         assert!(benchmark("base", load, &base, &sentences, None).unwrap().speed_ratio.is_none());
     }

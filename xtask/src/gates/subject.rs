@@ -14,6 +14,7 @@ use crate::artifacts::Artifact;
 use crate::base::{Base, decode};
 use crate::digest::Digest;
 use crate::failure::Failure;
+use crate::parts::{Parts, parts};
 
 /// A model, how it is to be run, and what its graph says of itself.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Subject {
     pub operators: BTreeMap<String, usize>,
     /// Initializers of the file per element type.
     pub precisions: BTreeMap<String, Stored>,
+    /// The same for each part of the model.
+    pub parts: Parts,
     /// How many rows the token embedding of the graph has.
     pub vocabulary_size: u32,
 }
@@ -55,6 +58,7 @@ impl Subject {
             options,
             operators: census::operators(graph),
             precisions: census::precisions(graph),
+            parts: parts(graph),
             vocabulary_size,
             name,
             model: bytes,

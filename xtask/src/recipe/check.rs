@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{DnsmosRecipe, Recipe, RuntimeRecipe, RuntimeSource, Source, SourceFile, VoiceSource};
+use super::{
+    ContestantRecipe, DnsmosRecipe, Recipe, RuntimeRecipe, RuntimeSource, Source, SourceFile, VoiceSource,
+};
 use crate::fidelity::{self, Opinion};
 use crate::scheme::SchemeName;
 
@@ -39,7 +41,21 @@ impl Recipe {
             self.file(main)?;
             self.file(p808)?;
         }
+        self.check_contestants()?;
         self.check_voices()
+    }
+
+    /// Results and files with sound are named by model, so no two models may share a name.
+    fn check_contestants(&self) -> Result<()> {
+        let schemes = SchemeName::ALL.map(SchemeName::as_str);
+        let mut names = BTreeSet::from(schemes);
+        names.extend([self.name.as_str(), self.base.restored.name.as_str()]);
+        for ContestantRecipe { name, file } in &self.contestants {
+            file_name("contestant.name", name)?;
+            ensure!(names.insert(name), "`contestant.name`: another model is called `{name}`");
+            self.file(file).with_context(|| format!("`contestant.file` of `{name}`"))?;
+        }
+        Ok(())
     }
 
     fn check_voices(&self) -> Result<()> {

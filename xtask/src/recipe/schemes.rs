@@ -124,6 +124,16 @@ pub struct DnsmosRecipe {
     pub p808: String,
 }
 
+/// A model that somebody else quantized.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContestantRecipe {
+    /// What results call it.
+    pub name: String,
+    /// The file of the recipe that it is.
+    pub file: String,
+}
+
 /// How the gates measure, whatever the scheme.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

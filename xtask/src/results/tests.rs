@@ -16,7 +16,13 @@ fn benchmark(name: &str, avg_ms: f64, speed_ratio: Option<Interval>) -> Benchmar
         max_ms: 1200.0,
         throughput_qps: 1.1,
     };
-    let sentences = vec![SentenceTime { id: "held-1".into(), audio_s: 4.0, p50_ms: 900.5, rtf: 0.225 }];
+    let sentences = vec![SentenceTime {
+        id: "held-1".into(),
+        audio_s: 4.0,
+        p50_ms: 900.5,
+        rtf: 0.225,
+        times_ms: vec![900.5],
+    }];
     Benchmark { name: name.into(), load_ms: 500.0, runs: 7, summary, rtf: 0.22, sentences, speed_ratio }
 }
 
@@ -31,6 +37,7 @@ fn candidate(mib: f64, ratio: f64) -> CandidateResult {
         size_reduction_percent: 74.5,
         operators: changes(&[("Conv".into(), 87)].into(), &[("Cast".into(), 4), ("Conv".into(), 87)].into()),
         precisions: [("int8".into(), PrecisionResult { tensors: 3, bytes: 81 })].into(),
+        parts: BTreeMap::new(),
         gates: GateResults {
             provider: Some(Report::new(Gate::Provider, vec![Check::at_most("size", mib, 80.0, "MiB")])),
             smoke: None,
@@ -51,6 +58,10 @@ fn candidate(mib: f64, ratio: f64) -> CandidateResult {
     }
 }
 
+fn unavailable(reason: &str) -> Contestant {
+    Contestant::Unavailable(Unavailable { available: false, reason: reason.into() })
+}
+
 fn results() -> Results {
     Results {
         original_model_mb: 310.5,
@@ -66,12 +77,21 @@ fn results() -> Results {
             kind: BaseKind::Official,
             operators: [("Conv".into(), 87)].into(),
             precisions: [("float".into(), PrecisionResult { tensors: 3, bytes: 324 })].into(),
+            parts: BTreeMap::new(),
         },
         candidates: [
             ("weights-int8".into(), candidate(79.0, 0.99)),
             ("linear-int8".into(), candidate(275.5, 1.02)),
         ]
         .into(),
+        contestants: [("published-int8".into(), unavailable("offline"))].into(),
+        sentences: vec![SentenceText {
+            id: "held-1".into(),
+            language: Language::Fr,
+            voice: "ff_siwis".into(),
+            speed: 1.0,
+            text: "Une phrase.".into(),
+        }],
         benchmark: Some(BenchmarkSetting { threads: 2, warm_up: 1, rounds: 7 }),
         host: Host::here(),
         runtime: RuntimeResult {
@@ -121,6 +141,8 @@ fn the_order_is_stable_and_the_reference_names_come_first() {
             "chosen",
             "base",
             "candidates",
+            "contestants",
+            "sentences",
             "benchmark",
             "host",
             "runtime",
@@ -144,7 +166,7 @@ fn the_reference_names_say_what_they_said() {
         json!({
             "available": true, "avg_ms": 910.0, "p50_ms": 900.5, "p95_ms": 1100.25, "min_ms": 850.0,
             "max_ms": 1200.0, "throughput_qps": 1.1, "rtf": 0.22, "runs": 7, "load_ms": 500.0,
-            "sentences": [{"id": "held-1", "audio_s": 4.0, "p50_ms": 900.5, "rtf": 0.225}],
+            "sentences": [{"id": "held-1", "audio_s": 4.0, "p50_ms": 900.5, "rtf": 0.225, "times_ms": [900.5]}],
         })
     );
     assert_eq!(json["original_benchmark"]["providers"]["cpu"]["avg_ms"], 1957.2);

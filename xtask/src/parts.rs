@@ -1,0 +1,116 @@
+//! Which part of a model its bytes belong to, by the names that the export left in the graph.
+//!
+//! Names are paths: of values, `/decoder/decoder/generator/conv_post/Conv_output_0`; of parameters,
+//! `decoder.decoder.generator.m_source.l_linear.weight`. Where an export named a weight by a number, as
+//! `onnx::MatMul_6559`, the node that uses it has the path.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quantizer::census::{Stored, element_name};
+use quantizer::graph::{View, outputs};
+use quantizer::proto::GraphProto;
+use quantizer::tensor;
+
+/// Initializers by part and element type.
+pub type Parts = BTreeMap<String, BTreeMap<String, Stored>>;
+
+/// What no path leads to.
+const OTHER: &str = "other";
+
+/// The initializers of `graph` by the part of the model, such as `encoder.bert`, and element type.
+pub fn parts(graph: &GraphProto) -> Parts {
+    let view = View::new(graph);
+    let mut parts = Parts::new();
+    for initializer in &graph.initializer {
+        let name = initializer.name();
+        let part = part(name).or_else(|| part_of_user(&view, name)).unwrap_or_else(|| OTHER.to_owned());
+        let precision = element_name(tensor::element_type(initializer));
+        let stored = parts.entry(part).or_default().entry(precision).or_default();
+        stored.tensors += 1;
+        stored.bytes += tensor::stored_bytes(initializer);
+    }
+    parts
+}
+
+/// The part of the first node with a path behind `value`. A quantizer may have put nodes between the two that are
+/// named by the number, too.
+fn part_of_user(view: &View<'_>, value: &str) -> Option<String> {
+    let mut seen = BTreeSet::from([value]);
+    let mut next: Vec<&str> = view.consumers(value).flat_map(outputs).collect();
+    if let Some(found) = view.consumers(value).find_map(|node| part(node.name())) {
+        return Some(found);
+    }
+    while let Some(value) = next.pop() {
+        if !seen.insert(value) {
+            continue;
+        }
+        for node in view.consumers(value) {
+            if let Some(found) = part(node.name()) {
+                return Some(found);
+            }
+            next.extend(outputs(node));
+        }
+    }
+    None
+}
+
+/// The first two different steps of a path, without the number of a layer; the last step names a tensor or a node.
+fn part(path: &str) -> Option<String> {
+    let (separator, path) = match path.strip_prefix('/') {
+        Some(path) => ('/', path),
+        None => ('.', path),
+    };
+    let mut steps: Vec<&str> = path.split(separator).collect();
+    steps.pop();
+    // A module that holds one of its own name, as `decoder.decoder`, adds nothing.
+    steps.dedup();
+    let module = |step: &&str| step.split('.').next().unwrap_or_default().to_owned();
+    let part: Vec<String> = steps.iter().take(2).map(module).collect();
+    (!part.is_empty() && !part.iter().any(String::is_empty)).then(|| part.join("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use quantizer::graph::node;
+    use quantizer::tensor::{from_f32, from_i8};
+
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_parts() {
+        for (path, expected) in [
+            ("/decoder/decoder/generator/resblocks.5/convs1.1/Conv", Some("decoder.generator")),
+            ("/decoder/decoder/decode.0/Mul_output_0", Some("decoder.decode")),
+            ("decoder.decoder.decode.2.norm2.fc.weight", Some("decoder.decode")),
+            ("/encoder/F0.0/conv1/Conv", Some("encoder.F0")),
+            ("/encoder/shared/LSTM", Some("encoder.shared")),
+            ("/encoder/Constant_output_0", Some("encoder")),
+            ("onnx::MatMul_6559_3", None),
+            ("table", None),
+            ("", None),
+        ] {
+            assert_eq!(part(path).as_deref(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_weight_without_a_path_belongs_to_whoever_uses_it() {
+        let graph = GraphProto {
+            node: vec![
+                node("Cast", "onnx::MatMul_1_Cast", &["onnx::MatMul_1_int8"], &["wide"]),
+                node("Mul", "onnx::MatMul_1_Mul", &["wide", "onnx::MatMul_1_scale"], &["weight"]),
+                node("MatMul", "/encoder/bert/encoder/MatMul", &["x", "weight"], &["y"]),
+            ],
+            initializer: vec![
+                from_i8("onnx::MatMul_1_int8", &[2], &[1, 2]),
+                from_f32("onnx::MatMul_1_scale", &[1], &[0.5]),
+                from_f32("unused", &[1], &[0.0]),
+            ],
+            ..Default::default()
+        };
+        let parts = parts(&graph);
+        assert_eq!(parts["encoder.bert"]["int8"], Stored { tensors: 1, bytes: 2 });
+        assert_eq!(parts["encoder.bert"]["float32"], Stored { tensors: 1, bytes: 4 });
+        assert_eq!(parts["other"]["float32"], Stored { tensors: 1, bytes: 4 });
+    }
+}

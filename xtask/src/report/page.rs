@@ -1,0 +1,76 @@
+//! The whole page: its head, the order of its sections, its foot.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::models::Models;
+use super::sound::Recordings;
+use super::{
+    candidates, fidelity, gates, glossary, operators, picture, provenance, sentences, size, speed, verdict,
+};
+use crate::results::Results;
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("player.js");
+
+/// Nothing is loaded from anywhere; what is inside the page may be shown and played.
+const POLICY: &str = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; \
+                      script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/// The sections by the name they are linked with.
+const CONTENTS: [(&str, &str); 9] = [
+    ("models", "Models"),
+    ("size", "Size"),
+    ("speed", "Speed"),
+    ("trade", "Trade"),
+    ("fidelity", "Fidelity"),
+    ("listen", "Listen"),
+    ("operators", "Operators"),
+    ("gates", "Gates"),
+    ("measured", "Measured where"),
+];
+
+pub(super) fn page(results: &Results, models: &Models<'_>, recordings: &Recordings) -> Markup {
+    let title = match &results.chosen {
+        Some(chosen) => format!("{chosen} of {}: quantization report", results.base.name),
+        None => format!("{}: quantization report", results.base.name),
+    };
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                // Else a browser asks the server for one.
+                link rel="icon" href="data:,";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header { (verdict::verdict(results, models)) }
+                nav aria-label="Sections" {
+                    @for (id, heading) in CONTENTS { a href={ "#" (id) } { (heading) } }
+                }
+                main {
+                    (candidates::section(results, models))
+                    (size::section(models))
+                    (speed::section(results, models))
+                    (picture::section(models))
+                    (fidelity::section(models))
+                    (sentences::section(results, models, recordings))
+                    (operators::section(models))
+                    (gates::section(models))
+                    (provenance::section(results))
+                    (glossary::section(models))
+                }
+                footer {
+                    "Made by " code { "cargo xtask report" } " from "
+                    code { "quantization_comparison_results.json" } " and the WAV files in " code { "audio/" }
+                    "; nothing on this page is from elsewhere."
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    }
+}

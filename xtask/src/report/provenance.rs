@@ -1,0 +1,55 @@
+//! What was measured where, so that somebody else can tell whether it holds for them.
+
+use maud::{Markup, html};
+
+use super::text::{count, scrolling, section as make};
+use crate::results::{Contestant, Results};
+
+pub(super) fn section(results: &Results) -> Markup {
+    let host = &results.host;
+    let features = |has: bool| {
+        let names: Vec<&str> =
+            host.cpu_features.iter().filter(|(_, it)| **it == has).map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() { "none of those asked for".to_owned() } else { names.join(", ") }
+    };
+    let lead = html! { "Sizes and predictions hold anywhere; timings hold for this machine." };
+    let facts = html! {
+        table.facts {
+            tbody {
+                tr { th { "Machine" } td { (host.os) " " (host.arch) ", " (host.cpu) ", " (host.cores) " threads" } }
+                tr { th { "Instruction sets" } td { (features(true)) span.quiet { " · without " (features(false)) } } }
+                tr {
+                    th { "ONNX Runtime" }
+                    td { (results.runtime.version) ", " (results.runtime.origin) br; code { (results.runtime.sha256) } }
+                }
+                @if let Some(setting) = &results.benchmark {
+                    tr {
+                        th { "Benchmark" }
+                        td {
+                            (setting.threads) " threads for each model, " (setting.warm_up) " warm-up and "
+                            (setting.rounds) " timed rounds"
+                        }
+                    }
+                }
+                tr { th { "Corpus" } td { code { (results.corpus_sha256) } } }
+                tr { th { "Recipe" } td { code { (results.recipe_sha256) } } }
+                (file("Base", &results.base.name, results.base.bytes, &results.base.sha256.to_string()))
+                @for (scheme, candidate) in &results.candidates {
+                    (file(scheme, &candidate.file, candidate.bytes, &candidate.sha256.to_string()))
+                }
+                @for (name, contestant) in &results.contestants {
+                    @if let Contestant::Measured(result) = contestant {
+                        (file(name, &result.file, result.bytes, &result.sha256.to_string()))
+                    }
+                }
+            }
+        }
+    };
+    make("measured", "What was measured where", &lead, &scrolling("What was measured where", &facts))
+}
+
+fn file(what: &str, name: &str, bytes: u64, sha256: &str) -> Markup {
+    html! {
+        tr { th { (what) } td { (name) ", " (count(bytes as usize)) " bytes" br; code { (sha256) } } }
+    }
+}
