@@ -56,9 +56,7 @@ pub enum Gate {
 
 impl Gate {
     /// Those that a candidate must pass to be chosen, in the order in which they are run.
-    ///
-    /// Fidelity is not yet one of them: it is run by `--only fidelity` and `cargo xtask fidelity`.
-    pub const REQUIRED: [Self; 3] = [Self::Provider, Self::Smoke, Self::Bench];
+    pub const REQUIRED: [Self; 4] = [Self::Provider, Self::Smoke, Self::Fidelity, Self::Bench];
 }
 
 impl fmt::Display for Gate {

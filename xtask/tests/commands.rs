@@ -141,14 +141,17 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
     let cut = whole[..whole.len() / 2].to_vec();
     // The key of field 7, the graph, and a length of 2 GiB − 1 with nothing behind it.
     let huge = vec![0x08, 0x09, 0x3a, 0xff, 0xff, 0xff, 0xff, 0x07];
-    let cyclic = changed(|model| models::graph(model).node[0].input[1] = "audio".into());
-    let missing = changed(|model| models::graph(model).initializer.truncate(4));
+    let cyclic = changed(|model| {
+        let nodes = &mut models::graph(model).node;
+        nodes.iter_mut().find(|it| it.name() == "look_up").unwrap().input[1] = "audio".into();
+    });
+    let missing = changed(|model| models::graph(model).initializer.retain(|it| it.name() != "flat"));
     let twice = changed(|model| {
         let graph = models::graph(model);
         graph.initializer.push(graph.initializer[0].clone());
     });
     let two_makers =
-        changed(|model| models::graph(model).node.push(node("Neg", "again", &["heard"], &["audio"])));
+        changed(|model| models::graph(model).node.push(node("Neg", "again", &["heard"], &["joined"])));
     let outside = changed(|model| {
         let table = &mut models::graph(model).initializer[0];
         let location =
@@ -157,7 +160,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
         table.data_location = Some(DataLocation::External.into());
         table.external_data = vec![location];
     });
-    let not_a_number = models::encode(&models::tone(f32::NAN, 0.0, models::TOKEN_IDS));
+    let not_a_number = models::encode(&models::noise(f32::NAN, 0.0, models::TOKEN_IDS));
     let no_model: &[&str] = &["`broken.onnx` cannot be read", "expected an ONNX model, found"];
     vec![
         ("cut short", cut, no_model),
@@ -174,7 +177,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
         (
             "two makers",
             two_makers,
-            &["`broken.onnx`", "node `again` (Neg): output `audio` is also made by node `join`"],
+            &["`broken.onnx`", "node `again` (Neg): output `joined` is also made by node `join`"],
         ),
         ("a path out of the folder", outside, &["`broken.onnx`", "tensor `table`", "found `../weights.bin`"]),
         (
@@ -318,7 +321,7 @@ fn a_second_run_waits_for_the_first() {
 fn a_full_disk_is_named_and_leaves_nothing_behind() {
     let program = equipped();
     // 2.4 MB as INT8, where there is room for one.
-    let model = models::write(&models::tone(0.1, 0.0, 1000), &program.path("large.onnx"));
+    let model = models::write(&models::noise(0.1, 0.0, 1000), &program.path("large.onnx"));
     let folder = program.path("artifacts");
     fs_err::create_dir(&folder).unwrap();
     let disk = SmallDisk::mount(&folder);

@@ -45,24 +45,24 @@ fn with_static(mut samples: Vec<f32>, largest: f32) -> Vec<f32> {
 }
 
 #[track_caller]
-fn assert_close(found: Scores, expected: [f64; 4]) {
+fn assert_close(found: Scores, expected: [f64; 4], tolerance: f64) {
     let found = [found.ovrl, found.sig, found.bak, found.p808];
-    let close = found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 0.02);
+    let close = found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < tolerance);
     assert!(close, "{found:?}, expected {expected:?}");
 }
 
-/// The expected scores are those of the package `speechmos` 0.0.1.1 for the same samples, resampled by librosa 0.11.
-/// Static reaches up to where its filter and ours differ a little; of speech, the scores agree within 0.01.
+/// The expected scores are those of the package `speechmos` 0.0.1.1 for the same samples, resampled by librosa 0.11 and
+/// cut to the one window that is heard here. Static reaches up to where that filter and ours differ a little.
 #[test]
 fn the_networks_say_what_their_package_says() {
     let (runtime, models) = dnsmos();
     let mut dnsmos = Dnsmos::load(&runtime, &models).unwrap();
-    for (samples, expected) in [
-        (syllables(9.5), [1.6801, 1.8684, 3.6617, 2.2476]),
-        (syllables(3.0), [1.7892, 1.9960, 3.7046, 2.2155]),
-        (with_static(syllables(12.0), 0.02), [1.8888, 3.0895, 2.2107, 2.4707]),
+    for (samples, expected, tolerance) in [
+        (syllables(9.5), [1.6801, 1.8684, 3.6617, 2.2476], 0.01),
+        (syllables(3.0), [1.8019, 2.0276, 3.7221, 2.2219], 0.01),
+        (with_static(syllables(9.5), 0.02), [1.9350, 3.1224, 2.2298, 2.4004], 0.02),
     ] {
-        assert_close(dnsmos.rate(&samples).unwrap(), expected);
+        assert_close(dnsmos.rate(&samples).unwrap(), expected, tolerance);
     }
 }
 

@@ -3,9 +3,9 @@
 //!
 //! Reddy, Gopal and Cutler, *DNSMOS: A non-intrusive perceptual objective speech quality metric to evaluate noise
 //! suppressors* (ICASSP 2021), for the score as of ITU-T P.808, and *DNSMOS P.835* (ICASSP 2022), for those as of
-//! ITU-T P.835. Everything around the networks is as in the package `speechmos` 0.0.1.1, but for one defect: there,
-//! the eighth to the 24th window come out one sample short, by a rounding error, and are left out, so that what is
-//! longer than 16 s is not heard to its end. Here every window counts.
+//! ITU-T P.835. Everything around the networks is as in the package `speechmos` 0.0.1.1, but for the windows: there
+//! one begins each second, so that eight of nine seconds are heard again and a clip that was repeated to fill a window
+//! is heard many times over; here windows lie end to end, which costs a tenth.
 
 mod log_mel;
 mod resample;
@@ -24,8 +24,8 @@ const RATE: usize = 16_000;
 /// Samples of a window: 9.01 s.
 const WINDOW: usize = 144_160;
 
-/// Samples from one window to the next.
-const HOP: usize = RATE;
+/// Samples from one window to the next: 9 s.
+const HOP: usize = 9 * RATE;
 
 /// What the P.808 network hears of a window: its features are of whole hops, 900 of them.
 const P808_WINDOW: usize = WINDOW - 160;
@@ -70,8 +70,8 @@ impl Dnsmos {
         })
     }
 
-    /// Rates `samples`, at 24 kHz. What is shorter than a window is repeated; of what is longer, every window of 9.01 s
-    /// is rated, one each second, and the scores are the means. What is beyond full scale is clipped, as a WAV file
+    /// Rates `samples`, at 24 kHz. What is shorter than a window is repeated; of what is longer, windows of
+    /// 9.01 s are rated, one after the other as long as a whole one is left, and the scores are the means. What is beyond full scale is clipped, as a WAV file
     /// would clip it.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ fn calibrated([sig, bak, ovrl]: [f64; 3]) -> [f64; 3] {
     ]
 }
 
-/// `samples`, doubled until they fill a window.
+/// `samples`, doubled until they fill a window, as the package does.
 fn repeated(mut samples: Vec<f32>) -> Vec<f32> {
     while samples.len() < WINDOW {
         samples.extend_from_within(..);
@@ -133,9 +133,9 @@ fn repeated(mut samples: Vec<f32>) -> Vec<f32> {
     samples
 }
 
-/// How many windows are rated of so many samples, at least [`WINDOW`]: the tenth whole second makes no further one.
+/// How many windows are rated of so many samples, which are at least [`WINDOW`].
 fn windows(samples: usize) -> usize {
-    (samples / RATE).saturating_sub(9).max(1)
+    (samples - WINDOW) / HOP + 1
 }
 
 #[cfg(test)]
@@ -166,16 +166,10 @@ mod tests {
 
     #[test]
     fn every_window_is_inside() {
-        for (samples, expected) in [
-            (WINDOW, 1),
-            (10 * RATE, 1),
-            (11 * RATE - 1, 1),
-            (11 * RATE, 2),
-            (12 * RATE, 3),
-            (30 * RATE + 5, 21),
-        ] {
+        for (samples, expected) in [(WINDOW, 1), (WINDOW + HOP - 1, 1), (WINDOW + HOP, 2), (30 * RATE, 3)] {
             assert_eq!(windows(samples), expected, "{samples} samples");
-            assert!((expected - 1) * HOP + WINDOW <= samples, "{samples} samples");
+            let heard = (expected - 1) * HOP + WINDOW;
+            assert!(heard <= samples && samples < heard + HOP, "{samples} samples");
         }
     }
 }

@@ -93,6 +93,13 @@ impl<'a> Ruler<'a> {
         Ok(self)
     }
 
+    /// Keeps only the sentences of which `wanted` says so.
+    #[must_use]
+    pub fn only(mut self, wanted: impl Fn(&Utterance) -> bool) -> Self {
+        self.sentences.retain(|said| wanted(&said.utterance));
+        self
+    }
+
     /// The sentences, in order, as the base says them.
     pub fn sentences(&self) -> impl Iterator<Item = (&Utterance, &Speech)> {
         self.sentences.iter().map(|said| (&said.utterance, &said.speech))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quantizer::graph::node;
+use quantizer::graph::{integer_attribute, node};
 use quantizer::proto::tensor_proto::DataType;
 use quantizer::proto::{
     GraphProto, ModelProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
@@ -13,8 +13,13 @@ use quantizer::tensor::{from_f32, from_i64};
 /// As many as Kokoro has, so that the sentences of the corpus can be spoken.
 pub const TOKEN_IDS: usize = 178;
 
-/// Samples for each token: 0.1 s at 24 kHz, 20 periods of a tone of 200 Hz.
+/// Samples for each token: 0.1 s at 24 kHz.
 const SAMPLES: usize = 2_400;
+
+/// Where the recipe says that Kokoro predicts durations, F0 and energy.
+const DURATIONS: &str = "/encoder/Clip_output_0";
+const F0: &str = "/encoder/F0_proj/Conv_output_0";
+const ENERGY: &str = "/encoder/N_proj/Conv_output_0";
 
 /// An input or output; a dimension of 0 is open.
 fn value(name: &str, element: DataType, shape: &[i64]) -> ValueInfoProto {
@@ -36,21 +41,52 @@ fn value(name: &str, element: DataType, shape: &[i64]) -> ValueInfoProto {
     }
 }
 
-/// A model with Kokoro's inputs and output that says `amplitude` of a tone for each token.
+/// A model with Kokoro's inputs, output and predictions that says the same `amplitude` of noise for each token: noise,
+/// because it has something in every band, so that what INT8 adds is small beside it everywhere.
 ///
-/// Each row of its table has one element more than is heard, `unheard`.
-pub fn tone(amplitude: f32, unheard: f32, token_ids: usize) -> ModelProto {
-    let sample = |at: usize| amplitude * (at as f32 * 200.0 / 24_000.0 * std::f32::consts::TAU).sin();
+/// It predicts one frame for each token, an F0 of 100 Hz and an energy of 0.5, and what is said is looked up, divided
+/// by the F0 and multiplied by 100 and by the energy. Each row of its table has one element more than is heard,
+/// `unheard`.
+pub fn noise(amplitude: f32, unheard: f32, token_ids: usize) -> ModelProto {
+    let mut state = 1_u32;
+    let sample = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        2.0 * amplitude * (f64::from(state) / f64::from(u32::MAX) * 2.0 - 1.0) as f32
+    };
     let row: Vec<f32> = (0..SAMPLES).map(sample).chain([unheard]).collect();
+    let mut count = node("Cast", "count", &["tokens"], &["counted"]);
+    count.attribute.push(integer_attribute("to", DataType::Float as i64));
+    let mut twice = node("Concat", "twice", &[DURATIONS, DURATIONS], &["frames"]);
+    twice.attribute.push(integer_attribute("axis", 1));
+    let whole = |name: &str, input: &str, output: &str| {
+        let mut whole = node("ReduceMax", name, &[input], &[output]);
+        whole.attribute.push(integer_attribute("keepdims", 0));
+        whole
+    };
     let graph = GraphProto {
-        name: Some("tone".into()),
+        name: Some("noise".into()),
         node: vec![
+            count,
+            node("Clip", "predict_durations", &["counted", "one", "one"], &[DURATIONS]),
+            twice,
+            node("Unsqueeze", "curve", &["frames", "axis"], &["ones"]),
+            node("Mul", "predict_f0", &["ones", "hundred"], &[F0]),
+            node("Mul", "predict_energy", &["ones", "half"], &[ENERGY]),
+            whole("pitch", F0, "f0"),
+            whole("level", ENERGY, "energy"),
             node("Gather", "look_up", &["table", "tokens"], &["looked_up"]),
             node("Slice", "hear", &["looked_up", "from", "to", "axes"], &["heard"]),
-            node("Reshape", "join", &["heard", "flat"], &["audio"]),
+            node("Reshape", "join", &["heard", "flat"], &["joined"]),
+            node("Div", "lower", &["joined", "f0"], &["low"]),
+            node("Mul", "raise", &["low", "hundred"], &["high"]),
+            node("Mul", "scale", &["high", "energy"], &["audio"]),
         ],
         initializer: vec![
             from_f32("table", &[token_ids, SAMPLES + 1], &row.repeat(token_ids)),
+            from_f32("one", &[], &[1.0]),
+            from_f32("half", &[], &[0.5]),
+            from_f32("hundred", &[], &[100.0]),
+            from_i64("axis", &[1], &[1]),
             from_i64("from", &[1], &[0]),
             from_i64("to", &[1], &[SAMPLES as i64]),
             from_i64("axes", &[1], &[2]),
@@ -72,14 +108,14 @@ pub fn tone(amplitude: f32, unheard: f32, token_ids: usize) -> ModelProto {
     }
 }
 
-/// A clear tone.
+/// A clear sound.
 pub fn clear() -> ModelProto {
-    tone(0.1, 0.0, TOKEN_IDS)
+    noise(0.1, 0.0, TOKEN_IDS)
 }
 
-/// A clear tone as it is, and silence as INT8: an element that nobody hears takes the scale of each row.
+/// A clear sound as it is, and silence as INT8: an element that nobody hears takes the scale of each row.
 pub fn silent_as_int8() -> ModelProto {
-    tone(0.1, 1000.0, TOKEN_IDS)
+    noise(0.1, 1000.0, TOKEN_IDS)
 }
 
 /// A sound model that has nothing to do with speech.
