@@ -58,7 +58,7 @@ fn make() -> anyhow::Result<Fixture> {
         runtime,
         runtime_sha256: library.sha256,
         probe,
-        dnsmos: None,
+        dnsmos: workspace.dnsmos(&fetcher, &recipe)?.map(|models| &*Box::leak(Box::new(models))),
         threads: recipe.gates.fidelity.threads,
         progress: Progress::Nothing,
     };
