@@ -105,8 +105,10 @@ impl Range {
     /// Eight bits: −128 to 127.
     pub const INT8: Self = Self { largest: 127 };
 
-    /// The range of an integer with `extra` bits below the eight of an int8; at most 4, which an f32 rounds exactly
-    /// and a float16 holds to the half.
+    /// The range of an integer with `extra` bits below the eight of an int8.
+    ///
+    /// # Panics
+    /// More than 4 extra bits: float16 has no room for their sums.
     pub fn with_extra_bits(extra: u32) -> Self {
         assert!(extra <= 4, "at most 4 extra bits, not {extra}");
         Self { largest: (128 << extra) - 1 }
