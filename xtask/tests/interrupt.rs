@@ -154,6 +154,9 @@ fn whole(folder: &Path) {
             // RIFF: the size of all that follows, at byte 4.
             let size = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
             assert_eq!(size + 8, bytes.len(), "`{shown}` is not whole");
+        } else if extension == "html" {
+            let page = fs_err::read_to_string(&path).unwrap();
+            assert!(page.trim_end().ends_with("</html>"), "`{shown}` is not whole");
         } else {
             panic!("what is `{shown}`?");
         }
@@ -276,7 +279,12 @@ fn while_a_candidate_is_made() {
 fn while_a_gate_is_at_work() {
     let interrupted = Interrupted::new(&base(&recipe()));
     let profile = interrupted.artifacts.staged().join("profile");
-    let steps = [("provider", "provider `weights-int8`"), ("smoke", ": 2 of "), ("bench", "bench: 0 of ")];
+    let steps = [
+        ("provider", "provider `weights-int8`"),
+        ("smoke", ": 2 of "),
+        ("fidelity", "as the measure: 0 of "),
+        ("bench", "bench: 0 of "),
+    ];
     for (gate, line) in steps {
         let mut run = interrupted.program.start(&interrupted.arguments(gate));
         run.until_it_says(line);
