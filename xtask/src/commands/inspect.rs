@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use quantizer::{census, interface, model};
+use quantizer::proto::GraphProto;
+use quantizer::{census, interface, model, rewrite};
 use serde::Serialize;
 
 use crate::base::decode;
@@ -12,7 +13,7 @@ use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::workspace::Workspace;
 
-/// Shows what is in a model: interface, operators, precisions, vocabulary
+/// Shows what is in a model: interface, operators, precisions, vocabulary, and what exact rewrites would find
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// An `.onnx` file; without one, the chosen artifact
@@ -37,12 +38,24 @@ struct Inspection {
     nodes: usize,
     operators: std::collections::BTreeMap<String, usize>,
     precisions: std::collections::BTreeMap<String, Stored>,
+    rewrites: Vec<Rewritten>,
 }
 
 #[derive(Serialize)]
 struct Stored {
     tensors: usize,
     bytes: usize,
+}
+
+/// What a pass of [`rewrite::PASSES`] does to the model, behind those listed before it.
+#[derive(Serialize)]
+struct Rewritten {
+    pass: &'static str,
+    what: &'static str,
+    changes_bits: bool,
+    rewrites: usize,
+    nodes_before: usize,
+    nodes_after: usize,
 }
 
 /// Runs the command.
@@ -91,8 +104,23 @@ fn inspect(path: &std::path::Path) -> Result<Inspection> {
             .into_iter()
             .map(|(name, count)| (name, stored(count)))
             .collect(),
+        rewrites: rewrites(graph).with_context(|| format!("`{file}`")).context(Failure::Model)?,
         file,
     })
+}
+
+/// What all passes would do to the graph, which stays as it is: tensors are shared, so the copy is small.
+fn rewrites(graph: &GraphProto) -> quantizer::error::Result<Vec<Rewritten>> {
+    let report = rewrite::apply(&mut graph.clone(), &rewrite::PASSES)?;
+    let of = |(pass, applied): (&rewrite::Pass, rewrite::Applied)| Rewritten {
+        pass: pass.name,
+        what: pass.what,
+        changes_bits: pass.changes_bits,
+        rewrites: applied.rewrites,
+        nodes_before: applied.nodes_before,
+        nodes_after: applied.nodes_after,
+    };
+    Ok(rewrite::PASSES.iter().zip(report).map(of).collect())
 }
 
 fn port(port: &interface::Port) -> String {
@@ -127,5 +155,9 @@ fn show(inspection: &Inspection) {
     operators.sort_by_key(|&(name, &count)| (std::cmp::Reverse(count), name));
     for (operator, count) in operators {
         println!("{count:>14}  {operator}");
+    }
+    println!("{:>14}  exact rewrites, each behind those before it", "");
+    for Rewritten { pass, what, rewrites, nodes_before, nodes_after, .. } in &inspection.rewrites {
+        println!("{rewrites:>14}  {pass}: {nodes_before} → {nodes_after} nodes; {what}");
     }
 }
