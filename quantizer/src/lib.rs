@@ -2,13 +2,15 @@
 //!
 //! The way through this crate is the way the data goes: [`model::decode`] reads the bytes into the typed
 //! messages of [`proto`], [`check::validate`] refuses graphs that no runtime could order, [`restore`],
-//! [`fold`] and [`rewrite`] are exact rewrites, [`schemes`] turn one float model into one INT8 candidate, and
-//! [`model::encode`] writes it. [`probe`] opens a graph between its parts, so that two models can be compared.
+//! [`fold`] and [`rewrite`] are exact rewrites, [`calibration`] measures activations inside of a graph, [`schemes`]
+//! turn one float model into one INT8 candidate, and [`model::encode`] writes it. [`probe`] opens a graph between its
+//! parts, so that two models can be compared.
 //!
 //! Pure means: no network, no ONNX Runtime, no clock, no environment, no file opened by name. The same model
 //! and settings give the same bytes on every machine and with any number of threads: arithmetic is IEEE 754
 //! in a stated order, and nothing is ever emitted in the order of a hash map.
 
+pub mod calibration;
 pub mod census;
 pub mod check;
 pub mod dead;

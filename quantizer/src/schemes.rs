@@ -1,10 +1,12 @@
 //! Schemes: each turns one float model into one INT8 candidate.
 
 mod linear_int8;
+mod static_int8;
 mod storage;
 mod weights_int8;
 
 pub use linear_int8::LinearInt8;
+pub use static_int8::StaticInt8;
 pub use storage::Bits;
 pub use weights_int8::WeightsInt8;
 
@@ -23,6 +25,8 @@ pub struct Summary {
     pub kept: Vec<String>,
     /// Weights that were computed from constants and are initializers now.
     pub folded: usize,
+    /// Convolutions that compute in INT8.
+    pub convolutions: usize,
 }
 
 /// A way to quantize.

@@ -215,6 +215,11 @@ pub fn from_u8(name: &str, dims: &[usize], values: &[u8]) -> TensorProto {
     raw(name, DataType::Uint8, dims, values.to_vec())
 }
 
+/// A tensor of int32.
+pub fn from_i32(name: &str, dims: &[usize], values: &[i32]) -> TensorProto {
+    raw(name, DataType::Int32, dims, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+}
+
 /// A tensor of int64.
 pub fn from_i64(name: &str, dims: &[usize], values: &[i64]) -> TensorProto {
     raw(name, DataType::Int64, dims, values.iter().flat_map(|value| value.to_le_bytes()).collect())

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use quantizer::calibration::{Channel, Ranges, Selection};
 use quantizer::graph::node;
 use quantizer::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use quantizer::restore::restore;
-use quantizer::schemes::{self, LinearInt8, WeightsInt8};
+use quantizer::schemes::{self, LinearInt8, StaticInt8, WeightsInt8};
 use quantizer::tensor::{from_f16, from_f32};
 use quantizer::{model, tensor};
 
@@ -101,6 +102,49 @@ fn weights_int8_does_not_depend_on_threads() {
         schemes::quantize(&mut model, &WeightsInt8 { min_elements: 1, exclude: None, finer: vec![] })
             .unwrap();
         assert_eq!(integers(&model), 48);
+        model
+    });
+}
+
+/// Convolutions in a row of unlike kernels, with ranges of unlike channels.
+fn convolutions() -> (ModelProto, Ranges) {
+    const CHANNELS: usize = 48;
+    let mut graph = GraphProto { input: vec![value("x")], output: vec![value("v24")], ..Default::default() };
+    let channel = |at: usize| Channel {
+        low: -0.1 * (1 + at % 7) as f32,
+        high: 0.3 * (1 + at % 5) as f32,
+        mean: 0.01 * at as f32,
+        mean_square: 0.02 + 0.001 * (at * at) as f32,
+    };
+    let mut ranges = Ranges::default();
+    for index in 0..=24usize {
+        let (from, to) =
+            (if index == 0 { "x".into() } else { format!("v{}", index - 1) }, format!("v{index}"));
+        let (weight, bias, kernel) = (format!("w{index}"), format!("b{index}"), 1 + index * 7 % 5);
+        let values: Vec<f32> = (0..CHANNELS * CHANNELS * kernel)
+            .map(|at| ((at * 37 + index * 11) as f32 * 0.731).sin() * 0.1)
+            .collect();
+        graph.initializer.push(from_f32(&weight, &[CHANNELS, CHANNELS, kernel], &values));
+        graph.initializer.push(from_f32(&bias, &[CHANNELS], &values[..CHANNELS]));
+        graph.node.push(node("Conv", format!("n{index}"), &[&from, &weight, &bias], &[&to]));
+        ranges.values.insert(from, (index..index + CHANNELS).map(channel).collect());
+        ranges.values.insert(to, (index + 1..index + 1 + CHANNELS).map(channel).collect());
+    }
+    (ModelProto { ir_version: Some(9), graph: Some(graph), ..Default::default() }, ranges)
+}
+
+#[test]
+fn static_int8_does_not_depend_on_threads() {
+    assert_the_same("static-int8", || {
+        let (mut model, ranges) = convolutions();
+        let scheme = StaticInt8 {
+            rewrites: vec![],
+            convolutions: Selection::default(),
+            ranges,
+            weight_levels: 127,
+            weights: WeightsInt8 { min_elements: 1, exclude: None, finer: vec![] },
+        };
+        assert_eq!(schemes::quantize(&mut model, &scheme).unwrap().convolutions, 25);
         model
     });
 }

@@ -58,6 +58,11 @@ impl Artifacts {
         self.folder.join("fidelity")
     }
 
+    /// The plan of a base that the committed one is not of.
+    pub fn plan(&self, base: &str) -> PathBuf {
+        self.folder.join("plans").join(format!("{base}.plan.toml"))
+    }
+
     /// Sizes, operators, gates and benchmark of the last run.
     pub fn results(&self) -> PathBuf {
         self.folder.join("quantization_comparison_results.json")

@@ -31,7 +31,7 @@ pub struct BaseArgs {
     #[arg(long, value_name = "PATH")]
     pub model: Option<PathBuf>,
 
-    /// Never fall back to the restored base
+    /// Never fall back to the restored base, nor to a plan other than the committed one
     #[arg(long)]
     pub locked: bool,
 }

@@ -11,6 +11,7 @@ use quantizer::{census, model};
 use crate::base::Base;
 use crate::digest::Digest;
 use crate::failure::Failure;
+use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::scheme::SchemeName;
 
@@ -20,11 +21,18 @@ const SAMPLE_RATE: u32 = 24_000;
 /// The names that exports give the input of token ids.
 const TOKENS: [&str; 2] = ["tokens", "input_ids"];
 
-/// What the metadata says of a candidate, but for the digest and size of its file.
+/// What the metadata says of a candidate, but for the digest and size of its file; `plan` is the one that its scheme
+/// followed.
 ///
 /// # Errors
 /// [`Failure::Model`] for a graph without an input of token ids that an embedding looks up.
-pub fn metadata(model: &ModelProto, base: &Base, scheme: SchemeName, recipe: &Recipe) -> Result<Metadata> {
+pub fn metadata(
+    model: &ModelProto,
+    base: &Base,
+    scheme: SchemeName,
+    recipe: &Recipe,
+    plan: Option<&Plan>,
+) -> Result<Metadata> {
     let graph = model::graph(model).context(Failure::Model)?;
     let file = recipe.file(match base.kind {
         kokoro_model::BaseKind::Restored => &recipe.base.restored.from,
@@ -51,7 +59,7 @@ pub fn metadata(model: &ModelProto, base: &Base, scheme: SchemeName, recipe: &Re
             kind: base.kind,
         },
         recipe_sha256: recipe.sha256.to_string().into(),
-        plan_sha256: None,
+        plan_sha256: plan.map(|plan| plan.sha256.to_string().into()),
         tool_version: quantizer::VERSION.into(),
         onnx_opset: model.opset_import.iter().map(operator_set).collect(),
         onnx_ir: model.ir_version(),

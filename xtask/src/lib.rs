@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod base;
+pub mod calibrate;
 pub mod cargo;
 pub mod commands;
 pub mod corpus;
@@ -16,8 +17,11 @@ pub mod gates;
 pub mod host;
 pub mod judge;
 pub mod parts;
+pub mod plan;
+pub mod planning;
 pub mod recipe;
 pub mod report;
 pub mod results;
+mod safetensors;
 pub mod scheme;
 pub mod workspace;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::commands::{bench, ci, clean, fetch, fidelity, inspect, quantize, report, smoke, test};
+use xtask::commands::{bench, ci, clean, fetch, fidelity, inspect, quantize, report, smoke, test, tune};
 use xtask::environment::Environment;
 use xtask::failure::exit_code;
 use xtask::workspace::Workspace;
@@ -26,6 +26,7 @@ enum Command {
     Fetch(fetch::FetchArgs),
     Inspect(inspect::InspectArgs),
     Quantize(quantize::QuantizeArgs),
+    Tune(tune::TuneArgs),
     Smoke(smoke::SmokeArgs),
     Fidelity(fidelity::FidelityArgs),
     Bench(bench::BenchArgs),
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Fetch(args) => fetch::run(args, &workspace.models(), workspace.environment()),
         Command::Inspect(args) => inspect::run(args, &workspace),
         Command::Quantize(args) => quantize::run(args, &workspace),
+        Command::Tune(args) => tune::run(args, &workspace),
         Command::Smoke(args) => smoke::run(args, &workspace),
         Command::Fidelity(args) => fidelity::run(args, &workspace),
         Command::Bench(args) => bench::run(args, &workspace),

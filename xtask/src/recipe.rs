@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel};
 pub use self::schemes::{
     BaseRecipe, BenchRecipe, ContestantRecipe, DnsmosRecipe, FidelityRecipe, FinerRecipe, Gates, Limits,
-    LinearInt8Recipe, ProbeRecipe, RestoredBase, Schemes, SmokeRecipe, Thresholds, WeightsInt8Recipe,
+    LinearInt8Recipe, ProbeRecipe, RestoredBase, Schemes, SmokeRecipe, StaticInt8Recipe, Thresholds,
+    WeightsInt8Recipe,
 };
 use crate::digest::Digest;
 use crate::failure::Failure;

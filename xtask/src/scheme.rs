@@ -1,10 +1,13 @@
 //! The schemes by name, set as the recipe says.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
-use quantizer::schemes::{Bits, LinearInt8, Scheme, WeightsInt8, pattern};
+use quantizer::calibration::Selection;
+use quantizer::schemes::{Bits, LinearInt8, Scheme, StaticInt8, WeightsInt8, pattern};
+use regex::Regex;
 
 use crate::failure::Failure;
+use crate::plan::Plan;
 use crate::recipe::{FinerRecipe, Recipe, Thresholds};
 
 /// A scheme of the quantizer.
@@ -14,17 +17,20 @@ pub enum SchemeName {
     LinearInt8,
     /// Every large weight stored as INT8 per channel, all computation in float
     WeightsInt8,
+    /// Convolutions computed in INT8 with the plan's activation ranges, every other large weight stored as INT8
+    StaticInt8,
 }
 
 impl SchemeName {
     /// All of them, in the order in which they are made.
-    pub const ALL: [Self; 2] = [Self::LinearInt8, Self::WeightsInt8];
+    pub const ALL: [Self; 3] = [Self::LinearInt8, Self::WeightsInt8, Self::StaticInt8];
 
     /// The name in recipes, file names and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LinearInt8 => "linear-int8",
             Self::WeightsInt8 => "weights-int8",
+            Self::StaticInt8 => "static-int8",
         }
     }
 
@@ -38,34 +44,74 @@ impl SchemeName {
         match self {
             Self::LinearInt8 => &recipe.scheme.linear_int8.gates,
             Self::WeightsInt8 => &recipe.scheme.weights_int8.gates,
+            Self::StaticInt8 => &recipe.scheme.static_int8.gates,
         }
     }
 
-    /// The scheme as the recipe sets it.
+    /// Whether the scheme follows a [`Plan`].
+    pub fn takes_a_plan(self) -> bool {
+        self == Self::StaticInt8
+    }
+
+    /// The scheme as the recipe sets it, and the `plan` if it [takes one](Self::takes_a_plan).
     ///
     /// # Errors
-    /// [`Failure::Usage`] for a pattern that is no regular expression.
-    pub fn build(self, recipe: &Recipe) -> Result<Box<dyn Scheme>> {
-        let compile = |text: &Option<String>| {
-            let compiled = text.as_deref().map(pattern).transpose();
-            compiled.with_context(|| format!("`scheme.{}.exclude`", self.as_str())).context(Failure::Usage)
-        };
-        let finer = |FinerRecipe { pattern: text, bits }: &FinerRecipe| {
-            let known =
-                Bits::new(*bits).with_context(|| format!("expected 8, 9, 10 or 12 bits, found {bits}"))?;
-            anyhow::Ok((pattern(text)?, known))
-        };
-        Ok(match self {
+    /// [`Failure::Usage`] for a pattern that is no regular expression, for bits that there are not, and for a plan that
+    /// is missing or asks for what the recipe excludes.
+    pub fn build(self, recipe: &Recipe, plan: Option<&Plan>) -> Result<Box<dyn Scheme>> {
+        let scheme: Result<Box<dyn Scheme>> = match self {
             Self::LinearInt8 => {
-                Box::new(LinearInt8 { exclude: compile(&recipe.scheme.linear_int8.exclude)? })
+                let exclude = compile(recipe.scheme.linear_int8.exclude.as_deref());
+                exclude.map(|exclude| Box::new(LinearInt8 { exclude }) as _)
             }
-            Self::WeightsInt8 => Box::new(WeightsInt8 {
-                min_elements: recipe.scheme.weights_int8.min_elements,
-                exclude: compile(&recipe.scheme.weights_int8.exclude)?,
-                finer: (recipe.scheme.weights_int8.finer.iter().map(finer).collect::<Result<_>>())
-                    .context("`scheme.weights-int8.finer`")
-                    .context(Failure::Usage)?,
-            }),
-        })
+            Self::WeightsInt8 => {
+                let set = &recipe.scheme.weights_int8;
+                let scheme = weights(set.min_elements, set.exclude.as_deref(), &set.finer);
+                scheme.map(|scheme| Box::new(scheme) as _)
+            }
+            Self::StaticInt8 => static_int8(recipe, plan).map(|scheme| Box::new(scheme) as _),
+        };
+        scheme.with_context(|| format!("`scheme.{}`", self.as_str())).context(Failure::Usage)
     }
+}
+
+/// The convolutions that `static-int8` may compute in INT8.
+///
+/// # Errors
+/// [`Failure::Usage`] for a pattern that is no regular expression.
+pub fn allowed(recipe: &Recipe) -> Result<Selection> {
+    let exclude = compile(recipe.scheme.static_int8.exclude.as_deref());
+    let exclude = exclude.context("`scheme.static-int8`").context(Failure::Usage)?;
+    Ok(Selection { include: None, exclude })
+}
+
+fn static_int8(recipe: &Recipe, plan: Option<&Plan>) -> Result<StaticInt8> {
+    let set = &recipe.scheme.static_int8;
+    let plan = plan.context("expected a plan, found none")?;
+    let Selection { exclude, .. } = allowed(recipe)?;
+    let matches = |name: &&String| exclude.as_ref().is_some_and(|exclude| exclude.is_match(name));
+    if let Some(name) = plan.convolutions.iter().find(matches) {
+        bail!("`exclude` keeps `{name}` in float, which the plan has in its `static`");
+    }
+    Ok(StaticInt8 {
+        rewrites: plan.passes()?,
+        convolutions: plan.selection()?,
+        ranges: plan.ranges.clone(),
+        weight_levels: set.weight_levels,
+        weights: weights(set.min_elements, None, &set.finer)?,
+    })
+}
+
+fn weights(min_elements: usize, exclude: Option<&str>, finer: &[FinerRecipe]) -> Result<WeightsInt8> {
+    let finer = finer.iter().map(|FinerRecipe { pattern: text, bits }| {
+        let known =
+            Bits::new(*bits).with_context(|| format!("expected 8, 9, 10 or 12 bits, found {bits}"))?;
+        anyhow::Ok((pattern(text)?, known))
+    });
+    let finer = finer.collect::<Result<_>>().context("`finer`")?;
+    Ok(WeightsInt8 { min_elements, exclude: compile(exclude)?, finer })
+}
+
+fn compile(exclude: Option<&str>) -> Result<Option<Regex>> {
+    exclude.map(pattern).transpose().context("`exclude`")
 }

@@ -83,6 +83,19 @@ impl Workspace {
         utterances(corpus.held_out(), |name| self.voice(fetcher, recipe, name))
     }
 
+    /// The sentences that calibration runs, with their voices.
+    ///
+    /// # Errors
+    /// Those of [`Self::corpus`] and [`Self::voice`].
+    pub fn calibration(&self, fetcher: &Fetcher, recipe: &Recipe, corpus: &Corpus) -> Result<Vec<Utterance>> {
+        utterances(corpus.calibrating(), |name| self.voice(fetcher, recipe, name))
+    }
+
+    /// The committed plan of the model.
+    pub fn plan(&self, recipe: &Recipe) -> PathBuf {
+        self.models().join(&recipe.scheme.static_int8.plan)
+    }
+
     /// What the commands write.
     pub fn artifacts(&self) -> Artifacts {
         Artifacts::new(self.artifacts.clone())

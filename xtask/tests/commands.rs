@@ -66,12 +66,26 @@ fn the_help_of_each_command_names_its_options() {
     let program = Program::with_empty_cache();
     let sources = ["--offline", "--mirror <URL>", "--onnxruntime <PATH>", "ORT_DYLIB_PATH"];
     let base = ["--base <NAME>", "--model <PATH>", "--locked"];
-    let quantize = ["--scheme <SCHEME>", "weights-int8", "linear-int8", "--only <GATE>", "provider", "smoke"];
-    let quantize_too = ["--force", "--threads <N>", "--runs <N>", "--artifacts <FOLDER>", "--json"];
+    let quantize = [
+        "--scheme <SCHEME>",
+        "weights-int8",
+        "linear-int8",
+        "static-int8",
+        "--only <GATE>",
+        "provider",
+        "smoke",
+    ];
+    let quantize_too =
+        ["--force", "--plan <PATH>", "--threads <N>", "--runs <N>", "--artifacts <FOLDER>", "--json"];
     for (command, options) in [
         ("fetch", [&["[NAME]...", "--all", "--json", "KOKORO_MODEL_CACHE"], &sources[..]].concat()),
         ("inspect", vec!["[MODEL]", "--json"]),
         ("quantize", [&quantize[..], &quantize_too, &base, &sources].concat()),
+        (
+            "tune",
+            [&["--output <PATH>", "--threads <N>", "Calibrates activation ranges"], &base[..], &sources]
+                .concat(),
+        ),
         ("smoke", [&["[MODEL]", "--json"], &sources[..]].concat()),
         ("bench", [&["[MODEL]...", "--threads <N>", "--runs <N>", "--json"], &sources[..]].concat()),
         ("report", vec!["--output <PATH>", "--artifacts <FOLDER>"]),
@@ -99,7 +113,7 @@ fn what_cannot_be_asked_for_is_a_matter_of_usage() {
     for (arguments, texts) in [
         (&["quantize", "--quick"][..], &["--quick"][..]),
         (&["quantise"], &["quantise", "quantize"]),
-        (&["quantize", "--scheme", "int4"], &["int4", "linear-int8", "weights-int8"]),
+        (&["quantize", "--scheme", "int4"], &["int4", "linear-int8", "weights-int8", "static-int8"]),
         (&["quantize", "--only", "taste"], &["taste", "provider", "smoke", "bench"]),
         (&["quantize", "--base", "kokoro-v1.0", "--model", "x"], &["--base", "--model"]),
         (
@@ -107,6 +121,8 @@ fn what_cannot_be_asked_for_is_a_matter_of_usage() {
             &["`v2`", "`kokoro-v1.0`", "`kokoro-v1.0-restored`"],
         ),
         (&["quantize", "--artifacts", "a", "--model", &missing], &[&missing]),
+        (&["tune", "--model", &missing], &["`--output"]),
+        (&["tune", "--model", &missing, "--output", "x.toml"], &["`.plan.toml`", "`x.toml`"]),
         (&["inspect", &missing], &[&missing]),
         (&["smoke", &missing], &[&missing]),
         (&["bench", &missing], &[&missing]),

@@ -79,8 +79,8 @@ impl Contest {
         let base = Base { name: "clear".into(), kind, sha256: Digest::of(&bytes), bytes };
         let scheme = SchemeName::WeightsInt8;
         let mut model = base.decode().unwrap();
-        quantizer::schemes::quantize(&mut model, &*scheme.build(&self.recipe).unwrap()).unwrap();
-        let metadata = xtask::describe::metadata(&model, &base, scheme, &self.recipe).unwrap();
+        quantizer::schemes::quantize(&mut model, &*scheme.build(&self.recipe, None).unwrap()).unwrap();
+        let metadata = xtask::describe::metadata(&model, &base, scheme, &self.recipe, None).unwrap();
         let artifact: Artifact = self
             .workspace
             .artifacts()

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use xtask::corpus::Corpus;
 use xtask::digest::Digest;
 use xtask::failure::exit_code;
+use xtask::plan::Plan;
 use xtask::recipe::{Recipe, RuntimeRecipe};
+use xtask::scheme::SchemeName;
 
 fn committed(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(name)
@@ -18,6 +21,17 @@ fn the_committed_recipes_are_valid() {
     assert_eq!(recipe.voice_names().count(), 54);
     let voice = recipe.voice("af_heart").unwrap();
     assert_eq!((voice.name.as_str(), voice.bytes), ("af_heart.bin", 522_240));
+
+    let plan = Plan::load(&committed(&recipe.scheme.static_int8.plan)).unwrap();
+    let voices: Vec<&str> = recipe.voice_names().collect();
+    let corpus = Corpus::load(&committed("corpus.toml"), &voices).unwrap();
+    assert_eq!(
+        plan.calibration.sha256,
+        corpus.calibration_sha256(),
+        "the calibration sentences are others now"
+    );
+    assert_eq!(plan.calibration.sentences, corpus.calibrating().count());
+    SchemeName::StaticInt8.build(&recipe, Some(&plan)).unwrap();
 
     let runtime = RuntimeRecipe::load(&committed("onnxruntime.toml")).unwrap();
     let platforms: Vec<_> = runtime.platforms.keys().map(String::as_str).collect();
@@ -76,6 +90,26 @@ fn complaints_name_the_key() {
             "fidelity.clipped_runs`: expected `mean`, `worst` or both",
         ),
         ("not_finite = { worst", "not_finite = { most", "unknown field `most`"),
+        (
+            "plan = \"kokoro-v1.0.plan.toml\"",
+            "plan = \"../a.plan.toml\"",
+            "`scheme.static-int8.plan`: expected a file name",
+        ),
+        (
+            "clip_ratios = [1.0, ",
+            "clip_ratios = [",
+            "`scheme.static-int8.clip_ratios`: expected 1.0 and others",
+        ),
+        (
+            "clip_ratios = [1.0, ",
+            "clip_ratios = [1.0, 0.0, ",
+            "`scheme.static-int8.clip_ratios`: expected 1.0 and others",
+        ),
+        (
+            "weight_levels = 127",
+            "weight_levels = 128",
+            "`scheme.static-int8.weight_levels`: expected 1 to 127",
+        ),
         ("f0 = \"", "pitch = \"", "unknown field `pitch`"),
         ("p808 = \"model_v8.onnx\"", "p808 = \"none.onnx\"", "has no file `none.onnx`"),
         ("p808 = \"model", "p809 = \"model", "unknown field `p809`"),

@@ -10,3 +10,4 @@ pub mod quantize;
 pub mod report;
 pub mod smoke;
 pub mod test;
+pub mod tune;

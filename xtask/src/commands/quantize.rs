@@ -13,6 +13,8 @@ use crate::failure::Failure;
 use crate::fetch::{Console, Fetcher, SourceArgs};
 use crate::gates::Gate;
 use crate::judge::{Judge, Judged};
+use crate::plan::Plan;
+use crate::planning::Planner;
 use crate::recipe::Recipe;
 use crate::report;
 use crate::results::Results;
@@ -41,13 +43,17 @@ pub struct QuantizeArgs {
     #[arg(long)]
     pub force: bool,
 
-    /// Threads of the runtime in the gates; 0 is the runtime's own choice [default: the recipe's]
+    /// Threads of the runtime in the gates, and where a base is calibrated; 0 is the runtime's own choice [default: the recipe's]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 
     /// Rounds of the bench gate: each model says each sentence once in a round [default: the recipe's]
     #[arg(long, value_name = "N")]
     pub runs: Option<usize>,
+
+    /// Make `static-int8` by this plan in place of the recipe's, a file that ends with `.plan.toml`
+    #[arg(long, value_name = "PATH")]
+    pub plan: Option<PathBuf>,
 
     /// Write into this folder in place of `artifacts/`, from which builds embed
     #[arg(long, value_name = "FOLDER")]
@@ -67,9 +73,11 @@ pub struct QuantizeArgs {
 }
 
 impl QuantizeArgs {
-    fn schemes(&self) -> Vec<SchemeName> {
-        let mut schemes =
-            if self.schemes.is_empty() { SchemeName::ALL.to_vec() } else { self.schemes.clone() };
+    fn schemes(&self, recipe: &Recipe) -> Vec<SchemeName> {
+        let mut schemes = self.schemes.clone();
+        if schemes.is_empty() {
+            schemes = recipe.choose.iter().filter_map(|name| SchemeName::parse(name)).collect();
+        }
         schemes.sort();
         schemes.dedup();
         schemes
@@ -95,8 +103,15 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
     let last = artifacts.chosen()?.map(|artifact| artifact.metadata.base.name);
     let base = base::obtain(&args.base, &recipe, &fetcher, &console, last.as_deref())?;
     let mut candidates = Vec::new();
-    for scheme in args.schemes() {
-        candidates.push(candidate(scheme, &base, &recipe, &artifacts, args.force, &console)?);
+    for scheme in args.schemes(&recipe) {
+        let plan = if scheme.takes_a_plan() {
+            let planner = Planner::new(workspace, &recipe, &fetcher, args.threads.unwrap_or(0))?;
+            Some(planner.obtain(&base, args.plan.as_deref(), args.base.locked)?)
+        } else {
+            None
+        };
+        let made_of = MadeOf { base: &base, recipe: &recipe, plan: plan.as_ref() };
+        candidates.push(candidate(scheme, made_of, &artifacts, args.force, &console)?);
     }
     if let Some(results) = up_to_date(args, &candidates, &artifacts, workspace, &recipe)? {
         console.say("everything is up to date: nothing to fetch, quantize or judge; `--force` does it again");
@@ -113,22 +128,31 @@ struct Candidate {
     artifact: Artifact,
 }
 
+/// Everything that decides what a candidate is, beside its scheme and the quantizer.
+#[derive(Clone, Copy)]
+struct MadeOf<'a> {
+    base: &'a Base,
+    recipe: &'a Recipe,
+    /// The plan, for a scheme that takes one.
+    plan: Option<&'a Plan>,
+}
+
 /// The candidate of `scheme` as it is on the disk if it is up to date, else made now.
 fn candidate(
     scheme: SchemeName,
-    base: &Base,
-    recipe: &Recipe,
+    made_of: MadeOf<'_>,
     artifacts: &Artifacts,
     force: bool,
     console: &Console,
 ) -> Result<Candidate> {
+    let MadeOf { base, recipe, plan } = made_of;
     let name = file_name(&base.name, scheme.as_str());
     if !force {
         for found in [
             artifacts.find(&base.name, scheme.as_str())?,
             artifacts.find_staged(&base.name, scheme.as_str())?,
         ] {
-            if let Some(artifact) = found.filter(|artifact| is_current(artifact, base, recipe)) {
+            if let Some(artifact) = found.filter(|artifact| is_current(artifact, made_of)) {
                 console.say(&format!("`{name}` is up to date"));
                 return Ok(Candidate { scheme, artifact });
             }
@@ -137,10 +161,20 @@ fn candidate(
     console.say(&format!("quantizing `{}` by {}", base.name, scheme.as_str()));
     let start = Instant::now();
     let mut model = base.decode()?;
-    let summary = quantizer::schemes::quantize(&mut model, &*scheme.build(recipe)?)
+    let summary = quantizer::schemes::quantize(&mut model, &*scheme.build(recipe, plan)?)
         .with_context(|| format!("`{}` cannot be quantized by {}", base.name, scheme.as_str()))
         .context(Failure::Model)?;
-    let metadata = describe::metadata(&model, base, scheme, recipe)?;
+    if let Some(Plan { convolutions, .. }) =
+        plan.filter(|plan| plan.convolutions.len() != summary.convolutions)
+    {
+        let (expected, found) = (convolutions.len(), summary.convolutions);
+        return Err(anyhow!(
+            "`static` of the plan: expected {expected} convolutions, found {found} of that name in `{}`",
+            base.name
+        )
+        .context(Failure::Usage));
+    }
+    let metadata = describe::metadata(&model, base, scheme, recipe, plan)?;
     let artifact = artifacts.stage(
         &base.name,
         scheme.as_str(),
@@ -157,12 +191,13 @@ fn candidate(
     Ok(Candidate { scheme, artifact })
 }
 
-/// Whether an artifact is what the present base, recipe and quantizer would make.
-fn is_current(artifact: &Artifact, base: &Base, recipe: &Recipe) -> bool {
+/// Whether an artifact is what the present base, recipe, plan and quantizer would make.
+fn is_current(artifact: &Artifact, MadeOf { base, recipe, plan }: MadeOf<'_>) -> bool {
     let metadata = &artifact.metadata;
     metadata.base.sha256 == base.sha256.to_string()
         && metadata.base.kind == base.kind
         && metadata.recipe_sha256 == recipe.sha256.to_string()
+        && metadata.plan_sha256.as_deref() == plan.map(|plan| plan.sha256.to_string()).as_deref()
         && metadata.tool_version == quantizer::VERSION
 }
 

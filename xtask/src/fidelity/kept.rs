@@ -1,25 +1,21 @@
 //! What the base said, kept on the disk, so that a second candidate costs only its own runs.
 //!
-//! One file for each sentence, in the layout of safetensors: the length of a JSON header as u64, the header, and
-//! float32 values, all little-endian. The header holds the digest of the values; a file that does not fit its own
-//! header is as good as none. Beside it, how such speech was rated, as JSON.
+//! One file for each sentence, of [`crate::safetensors`]; one that is damaged is as good as none. Beside it, how such
+//! speech was rated, as JSON.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Scores, Speech};
 use crate::digest::Digest;
 use crate::files::{read_json, write_atomically, write_json};
 use crate::host::Host;
+use crate::safetensors;
 
 /// The extension of kept speech.
 const SPEECH: &str = "safetensors";
-
-/// The element type, as safetensors calls float32.
-const F32: &str = "F32";
 
 /// Everything that decides what a model says: with all of this the same, it is the same to the bit on one machine.
 #[derive(Debug, Clone, Serialize)]
@@ -67,21 +63,6 @@ pub(super) struct Kept {
     folder: PathBuf,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Header {
-    #[serde(rename = "__metadata__")]
-    metadata: BTreeMap<String, String>,
-    #[serde(flatten)]
-    tensors: BTreeMap<String, Entry>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Entry {
-    dtype: String,
-    shape: Vec<usize>,
-    data_offsets: [usize; 2],
-}
-
 impl Kept {
     pub(super) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_path_buf() }
@@ -120,38 +101,20 @@ impl Kept {
 
 fn written(speech: &Speech) -> Result<Vec<u8>> {
     let Speech { durations, f0, energy, audio } = speech;
-    let (mut values, mut tensors) = (Vec::new(), BTreeMap::new());
-    for (name, tensor) in [("durations", durations), ("f0", f0), ("energy", energy), ("audio", audio)] {
-        let start = values.len();
-        values.extend(tensor.iter().flat_map(|value| value.to_le_bytes()));
-        let entry =
-            Entry { dtype: F32.into(), shape: vec![tensor.len()], data_offsets: [start, values.len()] };
-        tensors.insert(name.to_owned(), entry);
-    }
-    let metadata = BTreeMap::from([("sha256".to_owned(), Digest::of(&values).to_string())]);
-    let header = serde_json::to_vec(&Header { metadata, tensors })?;
-    let length = (header.len() as u64).to_le_bytes();
-    Ok([&length[..], &header, &values].concat())
+    let tensors = [("durations", durations), ("f0", f0), ("energy", energy), ("audio", audio)];
+    let shapes = tensors.map(|(_, tensor)| [tensor.len()]);
+    let named = tensors.iter().zip(&shapes);
+    safetensors::written(named.map(|(&(name, tensor), shape)| (name, (&shape[..], tensor.as_slice()))))
 }
 
 fn read(bytes: &[u8]) -> Option<Speech> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    let (header, values) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-    let header: Header = serde_json::from_slice(header).ok()?;
-    if header.metadata.get("sha256")? != &Digest::of(values).to_string() {
-        return None;
-    }
-    let tensor = |name: &str| {
-        let entry = header.tensors.get(name).filter(|entry| entry.dtype == F32)?;
-        let [start, end] = entry.data_offsets;
-        let (values, rest) = values.get(start..end)?.as_chunks();
-        rest.is_empty().then(|| values.iter().map(|value| f32::from_le_bytes(*value)).collect())
-    };
+    let mut tensors = safetensors::read(bytes).ok()?;
+    let mut take = |name: &str| Some(tensors.remove(name)?.values);
     Some(Speech {
-        durations: tensor("durations")?,
-        f0: tensor("f0")?,
-        energy: tensor("energy")?,
-        audio: tensor("audio")?,
+        durations: take("durations")?,
+        f0: take("f0")?,
+        energy: take("energy")?,
+        audio: take("audio")?,
     })
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
-    ContestantRecipe, DnsmosRecipe, Recipe, RuntimeRecipe, RuntimeSource, Source, SourceFile, VoiceSource,
+    ContestantRecipe, DnsmosRecipe, Recipe, RuntimeRecipe, RuntimeSource, Source, SourceFile,
+    StaticInt8Recipe, VoiceSource,
 };
 use crate::fidelity::{self, Opinion};
 use crate::scheme::SchemeName;
@@ -37,6 +38,17 @@ impl Recipe {
                 ensure!(some, "`{key}.{name}`: expected `mean`, `worst` or both");
             }
         }
+        let StaticInt8Recipe { plan, clip_ratios, weight_levels, .. } = &self.scheme.static_int8;
+        file_name("scheme.static-int8.plan", plan)?;
+        ensure!(
+            clip_ratios.contains(&1.0)
+                && clip_ratios.iter().all(|ratio| (f32::MIN_POSITIVE..=1.0).contains(ratio)),
+            "`scheme.static-int8.clip_ratios`: expected 1.0 and others between it and 0, found {clip_ratios:?}"
+        );
+        ensure!(
+            (1..=127).contains(weight_levels),
+            "`scheme.static-int8.weight_levels`: expected 1 to 127, found {weight_levels}"
+        );
         if let Some(DnsmosRecipe { main, p808 }) = &self.dnsmos {
             self.file(main)?;
             self.file(p808)?;

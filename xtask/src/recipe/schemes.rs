@@ -38,6 +38,8 @@ pub struct Schemes {
     pub linear_int8: LinearInt8Recipe,
     /// Every large weight as INT8, computation in float.
     pub weights_int8: WeightsInt8Recipe,
+    /// Convolutions that compute in INT8, the other weights stored as INT8.
+    pub static_int8: StaticInt8Recipe,
 }
 
 /// Settings of `linear-int8`.
@@ -59,6 +61,29 @@ pub struct WeightsInt8Recipe {
     /// A regular expression; weights and nodes whose name matches stay float. Case is ignored.
     pub exclude: Option<String>,
     /// Weights that are stored finer than INT8; the first pattern that matches decides.
+    #[serde(default)]
+    pub finer: Vec<FinerRecipe>,
+    /// What a candidate must keep to.
+    pub gates: Thresholds,
+}
+
+/// Settings of `static-int8`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaticInt8Recipe {
+    /// The file of the plan ([`crate::plan`]), beside the recipe.
+    pub plan: String,
+    /// A regular expression; convolutions whose name matches compute in float, whatever a plan says. Case is ignored.
+    pub exclude: Option<String>,
+    /// The shares of a channel's range that calibration tries, of which it takes the one with the least squared error:
+    /// above 0, and 1 among them, which clips nothing.
+    pub clip_ratios: Vec<f32>,
+    /// The largest level of a weight that is computed with: 127, or 64 for x86 without VNNI, where the sum of two
+    /// products saturates in 16 bits.
+    pub weight_levels: u8,
+    /// Weights that are only stored, with fewer elements, stay float.
+    pub min_elements: usize,
+    /// Weights that are only stored, and finer than INT8; the first pattern that matches decides.
     #[serde(default)]
     pub finer: Vec<FinerRecipe>,
     /// What a candidate must keep to.

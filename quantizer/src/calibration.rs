@@ -1,0 +1,92 @@
+//! Calibration: what values a model's activations take, measured inside of its graph.
+//!
+//! A run of a graph that [`expose_statistics`] extended returns a few numbers per channel, never activations. From those
+//! of several sentences come [`Ranges`]; a second run, of a graph that [`expose_errors`] extended, says how much of
+//! each range is better clipped. The ranges are part of a plan, so that quantizing needs no runtime.
+
+mod expose;
+mod ranges;
+
+pub use expose::{STATISTICS, expose_errors, expose_statistics};
+pub use ranges::{Channel, Errors, Ranges, Statistics};
+
+use regex::Regex;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{View, is};
+use crate::proto::{GraphProto, ModelProto, NodeProto};
+use crate::rewrite::{self, Applied, Pass};
+use crate::{check, fold, model, order, tensor};
+
+/// A value to measure: float, of shape [N, `channels`, T].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// The name of the value.
+    pub value: String,
+    /// The size of its axis 1.
+    pub channels: usize,
+}
+
+/// Which convolutions compute in INT8.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Patterns of node names; none means all.
+    pub include: Option<Regex>,
+    /// Patterns of node names that stay float all the same.
+    pub exclude: Option<Regex>,
+}
+
+impl Selection {
+    /// Whether `node` is a convolution that is meant.
+    pub fn selects(&self, node: &NodeProto) -> bool {
+        let matches = |pattern: &Regex| pattern.is_match(node.name());
+        is(node, "Conv")
+            && self.include.as_ref().is_none_or(matches)
+            && !self.exclude.as_ref().is_some_and(matches)
+    }
+}
+
+/// Folds weights and applies `rewrites`, so that values have the names which a scheme with these rewrites meets.
+///
+/// # Errors
+/// Those of [`check::validate`], [`fold::fold_weights`] and the rewrites.
+pub fn prepare<'a>(
+    model: &mut ModelProto,
+    rewrites: impl IntoIterator<Item = &'a Pass>,
+) -> Result<Vec<Applied>> {
+    let graph = model::graph_mut(model)?;
+    check::validate(graph)?;
+    fold::fold_weights(graph)?;
+    let applied = rewrite::apply(graph, rewrites)?;
+    order::sort(graph)?;
+    Ok(applied)
+}
+
+/// The inputs and the outputs of the selected convolutions, each once, in graph order.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] for a selected convolution whose weights are no constant [out, in / group, kernel].
+pub fn points(graph: &GraphProto, selection: &Selection) -> Result<Vec<Point>> {
+    let view = View::new(graph);
+    let mut points: Vec<Point> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for node in graph.node.iter().filter(|node| selection.selects(node)) {
+        let weight = node.input.get(1).and_then(|name| view.initializer(name));
+        let dims = weight.map(tensor::shape).unwrap_or_default();
+        let &[outputs, per_group, _] = dims.as_slice() else {
+            let message = "expected constant weights of 3 dimensions, for one convolution over time";
+            return Err(Error::node(ErrorKind::Unsupported, node, message));
+        };
+        let groups = usize::try_from(crate::graph::integer(node, "group", 1)).unwrap_or(0);
+        let ends = [(node.input.first(), per_group * groups), (node.output.first(), outputs)];
+        for (value, channels) in ends {
+            let value = value.filter(|name| !name.is_empty()).ok_or_else(|| {
+                Error::node(ErrorKind::Graph, node, "expected an input and an output, found neither or one")
+            })?;
+            if seen.insert(value) {
+                points.push(Point { value: value.clone(), channels });
+            }
+        }
+    }
+    Ok(points)
+}

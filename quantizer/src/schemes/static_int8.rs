@@ -1,0 +1,183 @@
+//! `static-int8`: convolutions that compute in INT8, and all other weights stored as INT8.
+
+mod balance;
+mod convolution;
+mod weights;
+
+use std::collections::{BTreeMap, HashSet};
+
+use rayon::prelude::*;
+
+use super::{Scheme, Summary, WeightsInt8};
+use crate::calibration::{Ranges, Selection};
+use crate::error::Result;
+use crate::graph::{View, integer_attribute, node};
+use crate::proto::{GraphProto, NodeProto, TensorProto};
+use crate::rewrite::{self, Pass};
+use crate::tensor;
+use balance::Input;
+use convolution::Convolution;
+use weights::Weights;
+
+/// Convolutions as `QLinearConv` with one activation scale for each channel on both of its sides, which the operator
+/// itself does not have:
+///
+/// - `QuantizeLinear` does have an axis. It makes `x ≈ s_c · (X − z)`, one scale `s_c` per input channel and one zero
+///   point `z` for all, since that is what the operator pads with. The scales are folded into the weights,
+///   `w'[o, c, k] = w[o, c, k] · s_c`, before these are quantized, `w' ≈ u_o · W`.
+/// - The output channel `o` is wanted as `y ≈ t_o · (Y − z_o)`. `QLinearConv` computes
+///   `Y = saturate(round(m_o · (Σ (X − z) · W + B_o)) + 128)`, so with `m_o = u_o / t_o` and
+///   `B_o = round((b_o + (z_o − 128) · t_o) / u_o)` it computes just that, and a `DequantizeLinear` with `t_o` and `z_o`
+///   along its axis restores the float.
+///
+/// So neither costs anything at run time. Activations are uint8 and weights int8 with the zero point 0: what ONNX
+/// Runtime has its fastest kernels for.
+///
+/// **Where sums saturate.** Products are summed in 32 bits: with AVX-VNNI or AVX512-VNNI (`vpdpbusd`) and on Arm each
+/// product goes there directly. On x86 without VNNI, ONNX Runtime's kernels for `QLinearConv` first add two neighbouring
+/// products in 16 bits (`vpmaddubsw`), which saturates beyond 32,767, and up to `2 · 255 · 127 = 64,770` arises. With
+/// levels within ±64 no such sum is beyond `2 · 255 · 64 = 32,640`; see [`Self::weight_levels`].
+///
+/// The model must be of opset 13 or later.
+pub struct StaticInt8 {
+    /// The exact rewrites that run first, in this order.
+    pub rewrites: Vec<&'static Pass>,
+    /// Which convolutions compute in INT8, by their names after the rewrites.
+    pub convolutions: Selection,
+    /// The calibrated ranges of their inputs and outputs.
+    pub ranges: Ranges,
+    /// The largest level of a weight: 127, or 64 for machines that add two products in 16 bits.
+    pub weight_levels: u8,
+    /// How the other weights are stored.
+    pub weights: WeightsInt8,
+}
+
+impl Scheme for StaticInt8 {
+    fn name(&self) -> &'static str {
+        "static-int8"
+    }
+
+    fn apply(&self, graph: &mut GraphProto) -> Result<Summary> {
+        rewrite::apply(graph, self.rewrites.iter().copied())?;
+        let made = self.convolutions(graph)?;
+        let convolutions = made.len();
+        replace(graph, made);
+        crate::dead::remove(graph);
+        let summary = self.weights.apply(graph)?;
+        Ok(Summary { quantized: summary.quantized + convolutions, convolutions, ..summary })
+    }
+}
+
+/// What takes the place of one node.
+struct Replacement {
+    nodes: Vec<NodeProto>,
+    tensors: Vec<TensorProto>,
+}
+
+impl StaticInt8 {
+    /// What takes the place of each selected convolution, by the position of its node.
+    fn convolutions(&self, graph: &GraphProto) -> Result<BTreeMap<usize, Replacement>> {
+        let view = View::new(graph);
+        let selected: Vec<usize> =
+            (0..graph.node.len()).filter(|&index| self.convolutions.selects(&graph.node[index])).collect();
+        let convolutions = selected
+            .par_iter()
+            .map(|&index| Convolution::read(&graph.node[index], &view, &self.ranges))
+            .collect::<Result<Vec<_>>>()?;
+
+        // One quantized form of each value, for all convolutions that read it.
+        let mut readers: BTreeMap<&str, Vec<&Convolution<'_>>> = BTreeMap::new();
+        for convolution in &convolutions {
+            readers.entry(convolution.input).or_default().push(convolution);
+        }
+        let readers: Vec<_> = readers.into_iter().collect();
+        let inputs: BTreeMap<&str, Input> = readers
+            .par_iter()
+            .map(|(value, readers)| {
+                let channels = self.ranges.of(value, readers[0].inputs())?;
+                Ok((*value, Input::balanced(channels, readers, self.weight_levels)))
+            })
+            .collect::<Result<_>>()?;
+        let weights: Vec<Weights> = convolutions
+            .par_iter()
+            .map(|convolution| Weights::quantize(convolution, &inputs[convolution.input], self.weight_levels))
+            .collect();
+
+        let mut quantized = HashSet::new();
+        let jobs = selected.iter().zip(&convolutions).zip(&weights);
+        Ok(jobs
+            .map(|((&index, convolution), weights)| {
+                let input = quantized.insert(convolution.input).then(|| &inputs[convolution.input]);
+                let zero = inputs[convolution.input].zero;
+                (index, replacement(&graph.node[index], convolution, weights, input, zero))
+            })
+            .collect())
+    }
+}
+
+/// The nodes and tensors for one convolution; those that quantize its input, if `input` says how.
+fn replacement(
+    old: &NodeProto,
+    convolution: &Convolution<'_>,
+    weights: &Weights,
+    input: Option<&Input>,
+    zero: u8,
+) -> Replacement {
+    let Convolution { input: value, output, .. } = *convolution;
+    let (mut nodes, mut tensors) = (Vec::new(), Vec::new());
+    let levels = format!("{value}_quantized");
+    if let Some(input) = input {
+        let (scale, zeros) = (format!("{value}_quantized_scale"), format!("{value}_quantized_zero_point"));
+        let channels = [input.scales.len()];
+        tensors.push(tensor::from_f32(&scale, &channels, &input.scales));
+        tensors.push(tensor::from_u8(&zeros, &channels, &vec![zero; input.scales.len()]));
+        let mut quantize =
+            node("QuantizeLinear", format!("{value}_QuantizeLinear"), &[value, &scale, &zeros], &[&levels]);
+        quantize.attribute.push(integer_attribute("axis", 1));
+        nodes.push(quantize);
+    }
+
+    let name = |what: &str| format!("{output}_{what}");
+    let outputs = [convolution.outputs];
+    let dims = [convolution.outputs, convolution.per_group, convolution.kernel];
+    tensors.extend([
+        tensor::from_f32(&name("one"), &[], &[1.0]),
+        tensor::from_u8(&name("input_zero_point"), &[], &[zero]),
+        tensor::from_i8(&name("weight"), &dims, &weights.levels),
+        tensor::from_f32(&name("weight_scale"), &outputs, &weights.multipliers),
+        tensor::from_i8(&name("weight_zero_point"), &outputs, &vec![0; convolution.outputs]),
+        tensor::from_u8(&name("middle"), &[], &[convolution::MIDDLE]),
+        tensor::from_i32(&name("bias"), &outputs, &weights.bias),
+        tensor::from_f32(&name("scale"), &outputs, &convolution.output_scales),
+        tensor::from_u8(&name("zero_point"), &outputs, &convolution.output_zeros),
+    ]);
+    let inputs =
+        ["one", "input_zero_point", "weight", "weight_scale", "weight_zero_point", "one", "middle", "bias"];
+    let inputs: Vec<String> = std::iter::once(levels).chain(inputs.map(name)).collect();
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let product = name("quantized_output");
+    let mut convolve = node("QLinearConv", old.name(), &inputs, &[&product]);
+    // The attributes of Conv and QLinearConv are the same.
+    convolve.attribute.clone_from(&old.attribute);
+    let mut dequantize = node(
+        "DequantizeLinear",
+        name("DequantizeLinear"),
+        &[&product, &name("scale"), &name("zero_point")],
+        &[output],
+    );
+    dequantize.attribute.push(integer_attribute("axis", 1));
+    nodes.extend([convolve, dequantize]);
+    Replacement { nodes, tensors }
+}
+
+fn replace(graph: &mut GraphProto, mut made: BTreeMap<usize, Replacement>) {
+    for (index, old) in std::mem::take(&mut graph.node).into_iter().enumerate() {
+        match made.remove(&index) {
+            Some(new) => {
+                graph.node.extend(new.nodes);
+                graph.initializer.extend(new.tensors);
+            }
+            None => graph.node.push(old),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! `static-int8` and its calibration, held to integers by hand, to a reference of the operators, and to the float
+//! convolution.
+
+mod calibration;
+mod integers;
+mod reference;
+mod refusals;
+mod support;

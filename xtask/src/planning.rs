@@ -1,0 +1,129 @@
+//! Which plan a base is quantized by: the committed one, one that was made for the base before, or one made now.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow};
+use quantizer::rewrite::PASSES;
+
+use crate::base::Base;
+use crate::calibrate::{Calibration, Calibrator};
+use crate::corpus::Corpus;
+use crate::failure::Failure;
+use crate::fetch::Fetcher;
+use crate::gates::Progress;
+use crate::plan::{self, Plan, PlanBase};
+use crate::recipe::Recipe;
+use crate::scheme;
+use crate::workspace::Workspace;
+
+/// Everything that a plan is made with.
+pub struct Planner<'a> {
+    workspace: &'a Workspace,
+    recipe: &'a Recipe,
+    fetcher: &'a Fetcher,
+    corpus: Corpus,
+    threads: usize,
+}
+
+impl<'a> Planner<'a> {
+    /// Fetches nothing yet. `threads` are those of the model that calibration runs; 0 is the runtime's own choice.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for the corpus.
+    pub fn new(
+        workspace: &'a Workspace,
+        recipe: &'a Recipe,
+        fetcher: &'a Fetcher,
+        threads: usize,
+    ) -> Result<Self> {
+        Ok(Self { workspace, recipe, fetcher, corpus: workspace.corpus(recipe)?, threads })
+    }
+
+    /// The plan for `base`: the `given` one, or the committed one, if it is of that base; else, unless `locked`, one from
+    /// the artifacts folder, made now if there is none yet.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a plan that cannot be read, and if `locked` for one that is of another base or not there;
+    /// those of [`Self::make`].
+    pub fn obtain(&self, base: &Base, given: Option<&Path>, locked: bool) -> Result<Plan> {
+        let committed = self.workspace.plan(self.recipe);
+        let path = given.unwrap_or(&committed);
+        let shown = path.display();
+        let plan = if given.is_some() || path.exists() { Some(Plan::load(path)?) } else { None };
+        let differs = match plan.as_ref().map(|plan| plan.check(base, &self.corpus)) {
+            Some(Ok(())) => return plan.context("a plan was checked that is not there"),
+            Some(Err(differs)) => differs.to_string(),
+            None => format!("no plan is committed for `{}`, sha256 {}", base.name, base.sha256),
+        };
+        if locked {
+            return Err(anyhow!(
+                "`{shown}`: {differs}\nhint: without `--locked`, `quantize` calibrates by itself"
+            )
+            .context(Failure::Usage));
+        }
+        let console = self.workspace.console();
+        let own = self.workspace.artifacts().plan(&base.name);
+        // One that is damaged is as good as none.
+        if let Some(plan) = Plan::load(&own).ok().filter(|plan| self.is_current(plan, base)) {
+            console.say(&format!("{differs}, so `{}` is taken", own.display()));
+            return Ok(plan);
+        }
+        console.say(&format!("{differs}, so that one is calibrated now"));
+        let plan = self.make(base, plan.as_ref())?.write(&own)?;
+        console.say(&format!("wrote `{}`", own.display()));
+        Ok(plan)
+    }
+
+    /// Whether a plan that was made by the way is what would be made now.
+    fn is_current(&self, plan: &Plan, base: &Base) -> bool {
+        plan.check(base, &self.corpus).is_ok()
+            && plan.tool == quantizer::VERSION
+            && plan.calibration.clip_ratios == self.recipe.scheme.static_int8.clip_ratios
+    }
+
+    /// Calibrates `base`. Its convolutions are those of the plan `like`, if it has them all, and otherwise all that the
+    /// recipe does not exclude.
+    ///
+    /// # Errors
+    /// [`Failure::Fetch`] when ONNX Runtime or a voice cannot be had, [`Failure::Model`] for a base that cannot be
+    /// calibrated, [`Failure::Usage`] for the recipe.
+    pub fn make(&self, base: &Base, like: Option<&Plan>) -> Result<Plan> {
+        let Self { workspace, recipe, fetcher, corpus, .. } = self;
+        let allowed = scheme::allowed(recipe)?;
+        let rewrites = like.map(Plan::passes).transpose()?.unwrap_or_else(|| PASSES.iter().collect());
+        let calibration = Calibration::new(base, rewrites.clone(), &allowed)?;
+        let known = |name: &String| calibration.convolutions().binary_search(name).is_ok();
+        let convolutions = match like {
+            Some(like) if like.convolutions.iter().all(known) => like.convolutions.clone(),
+            _ => calibration.convolutions().to_vec(),
+        };
+        let ratios = &recipe.scheme.static_int8.clip_ratios;
+        let sentences = corpus.calibrating().count();
+        // A model without such convolutions takes no runtime to find that out.
+        let ranges = if calibration.is_empty() {
+            quantizer::calibration::Ranges::default()
+        } else {
+            let utterances = workspace.calibration(fetcher, recipe, corpus)?;
+            let (runtime, _) = workspace.runtime(fetcher)?;
+            let calibrator = Calibrator {
+                runtime: &runtime,
+                threads: self.threads,
+                progress: Progress::stderr(workspace.environment().redraws()),
+            };
+            calibration.measure(&calibrator, &utterances, ratios)?
+        };
+        Ok(Plan {
+            tool: quantizer::VERSION.to_owned(),
+            rewrites: rewrites.iter().map(|pass| pass.name.to_owned()).collect(),
+            convolutions,
+            base: PlanBase { name: base.name.clone(), sha256: base.sha256 },
+            calibration: plan::Calibration {
+                sentences,
+                sha256: corpus.calibration_sha256(),
+                clip_ratios: ratios.clone(),
+            },
+            ranges,
+            sha256: crate::digest::Digest::of(&[]),
+        })
+    }
+}
