@@ -165,7 +165,7 @@ impl<'a> Judge<'a> {
                 one.gates.fidelity = Some(fidelity_gate(&fidelity, limits));
                 one.fidelity = Some(fidelity);
             }
-            // Nobody's choice hangs on these, and the published file is half as fast as the base.
+            // Nobody's choice hangs on these, and the published file takes three times as long as the base.
             let ruler = ruler.only(|it| self.quick.contains(&it.id));
             for entrant in &mut contestants {
                 let Ok(subject) = &entrant.subject else { continue };

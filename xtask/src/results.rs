@@ -5,6 +5,8 @@
 //!
 //! Invariant: nothing of this file goes into a hashed one, for it holds timings, the machine and paths of chance.
 
+mod contestant;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -13,6 +15,7 @@ use kokoro_model::BaseKind;
 use quantizer::census::Stored;
 use serde::{Deserialize, Serialize};
 
+pub use self::contestant::{Contestant, ContestantResult};
 use crate::corpus::{Language, Sentence};
 use crate::digest::Digest;
 use crate::fidelity::Fidelity;
@@ -168,46 +171,6 @@ pub struct CandidateResult {
     pub speed_ratio: Option<Interval>,
 }
 
-/// What was measured of a model that somebody else quantized, or why nothing was.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Contestant {
-    /// It was opened.
-    Measured(Box<ContestantResult>),
-    /// It could not be had, or is no model that can be measured.
-    Unavailable(Unavailable),
-}
-
-/// What was measured of a model that somebody else quantized.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ContestantResult {
-    /// Always `true`.
-    pub available: bool,
-    /// The name of its file.
-    pub file: String,
-    /// The digest of its file.
-    pub sha256: Digest,
-    /// The size of its file.
-    pub bytes: u64,
-    /// The same in MiB.
-    pub mib: f64,
-    /// Nodes per operator, before and after.
-    pub operators: BTreeMap<String, OperatorChange>,
-    /// Initializers per element type.
-    pub precisions: BTreeMap<String, PrecisionResult>,
-    /// The same for each part of the model.
-    pub parts: BTreeMap<String, BTreeMap<String, PrecisionResult>>,
-    /// How far it is from the base on the held-out sentences; `None` if that was not measured.
-    pub fidelity: Option<Fidelity>,
-    /// Its speed; `None` if that was not measured.
-    pub benchmark: Option<ProviderBenchmarks>,
-    /// How many times as fast as the base, with the confidence interval of the median.
-    pub speed_ratio: Option<Interval>,
-    /// What could not be measured of it, and why.
-    pub notes: Vec<String>,
-}
-
 /// A sentence that the models said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -351,34 +314,6 @@ impl CandidateResult {
             fidelity,
             benchmark: benchmark.map(ProviderBenchmarks::new),
             speed_ratio: benchmark.and_then(|benchmark| benchmark.speed_ratio),
-        }
-    }
-}
-
-impl ContestantResult {
-    /// What `contestant`, whose file is called `file`, is beside `base`; `fidelity` and `benchmark` are the
-    /// contestant's, and `notes` say what is missing.
-    pub fn new(
-        file: String,
-        base: &Subject,
-        contestant: &Subject,
-        fidelity: Option<Fidelity>,
-        benchmark: Option<&Benchmark>,
-        notes: Vec<String>,
-    ) -> Self {
-        Self {
-            available: true,
-            file,
-            sha256: contestant.sha256,
-            bytes: contestant.model.len() as u64,
-            mib: contestant.mib(),
-            operators: changes(&base.operators, &contestant.operators),
-            precisions: precisions(&contestant.precisions),
-            parts: parts(contestant),
-            fidelity,
-            benchmark: benchmark.map(ProviderBenchmarks::new),
-            speed_ratio: benchmark.and_then(|benchmark| benchmark.speed_ratio),
-            notes,
         }
     }
 }

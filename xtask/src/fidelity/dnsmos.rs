@@ -5,7 +5,7 @@
 //! suppressors* (ICASSP 2021), for the score as of ITU-T P.808, and *DNSMOS P.835* (ICASSP 2022), for those as of
 //! ITU-T P.835. Everything around the networks is as in the package `speechmos` 0.0.1.1, but for the windows: there
 //! one begins each second, so that eight of nine seconds are heard again and a clip that was repeated to fill a window
-//! is heard many times over; here windows lie end to end, which costs a tenth.
+//! is heard many times over; here windows lie end to end, a ninth of the work.
 
 mod log_mel;
 mod resample;

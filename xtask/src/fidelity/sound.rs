@@ -11,7 +11,7 @@ mod octave;
 #[cfg(test)]
 mod signals;
 mod spectral;
-pub(super) mod stft;
+pub(crate) mod stft;
 #[cfg(test)]
 mod tests;
 mod waveform;

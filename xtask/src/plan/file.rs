@@ -146,7 +146,7 @@ fn text(plan: &Plan, ranges: &RangesFile) -> String {
          name = {base_name}\n\
          sha256 = \"{base_sha256}\"\n\
          \n\
-         # Of each channel's range the ratio with the least squared error over these sentences was taken.\n\
+         # Of each channel's range the ratio with the least error over these sentences, relative to loudness, was taken.\n\
          [calibration]\n\
          sentences = {sentences}\n\
          sha256 = \"{sentences_sha256}\"\n\

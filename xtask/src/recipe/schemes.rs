@@ -75,8 +75,8 @@ pub struct StaticInt8Recipe {
     pub plan: String,
     /// A regular expression; convolutions whose name matches compute in float, whatever a plan says. Case is ignored.
     pub exclude: Option<String>,
-    /// The shares of a channel's range that calibration tries, of which it takes the one with the least squared error:
-    /// above 0, and 1 among them, which clips nothing.
+    /// The shares of a channel's range that calibration tries, of which it takes the one with the least error, relative
+    /// to how loud it is: above 0, and 1 among them, which clips nothing.
     pub clip_ratios: Vec<f32>,
     /// The largest level of a weight that is computed with: 127, or 64 for x86 without VNNI, where the sum of two
     /// products saturates in 16 bits.

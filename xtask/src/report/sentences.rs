@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::models::{Model, Models, Role};
 use super::sound::{Recording, Recordings, data};
-use super::spectrogram::{Analyser, DEPTH_DB, DIFFERENCE_DB};
+use super::spectrogram::{DEPTH_DB, DIFFERENCE_DB, Spectrogram};
 use super::text::{fixed, name, number, section as make};
 use crate::fidelity::{SentenceFidelity, metrics};
 use crate::results::{Results, SentenceText};
@@ -20,22 +20,17 @@ pub(super) fn section(results: &Results, models: &Models<'_>, recordings: &Recor
          colour from " (fixed(f64::from(DIFFERENCE_DB), 0)) " dB on, dark is equal. The numbers are of the same \
          sentence with prosody as predicted (frames, cents) and as forced (LSD, SNR)."
     };
-    let analyser = Analyser::new();
     let content = html! {
         @if results.sentences.is_empty() { p.note { "The models said nothing in this run." } }
-        @for sentence in &results.sentences { (article(sentence, models, recordings, &analyser)) }
+        @for sentence in &results.sentences { (article(sentence, models, recordings)) }
     };
     make("listen", "Listen and look", &lead, &content)
 }
 
-fn article(
-    sentence: &SentenceText,
-    models: &Models<'_>,
-    recordings: &Recordings,
-    analyser: &Analyser,
-) -> Markup {
+fn article(sentence: &SentenceText, models: &Models<'_>, recordings: &Recordings) -> Markup {
     let language = language(sentence);
     let base = recordings.get(&sentence.id, models.base().name);
+    let base = base.map(|base| (base, Spectrogram::of(&base.samples)));
     html! {
         article.sentence {
             header {
@@ -60,7 +55,7 @@ fn article(
                         (numbers(model, &sentence.id))
                     }
                     @if let Some(recording) = recording {
-                        (pictures(model, sentence, recording, base, analyser))
+                        (pictures(model, sentence, recording, base.as_ref()))
                     }
                 }
             }
@@ -78,22 +73,20 @@ fn pictures(
     model: &Model<'_>,
     sentence: &SentenceText,
     recording: &Recording,
-    base: Option<&Recording>,
-    analyser: &Analyser,
+    base: Option<&(&Recording, Spectrogram)>,
 ) -> Markup {
-    let own = analyser.spectrogram(&recording.samples);
-    let reference = base.map(|base| analyser.spectrogram(&base.samples));
-    let loudest = reference.as_ref().map_or(own.loudest(), super::spectrogram::Spectrogram::loudest);
-    let alike = base.is_some_and(|base| base.samples.len() == recording.samples.len());
+    let own = Spectrogram::of(&recording.samples);
+    let loudest = base.map_or(own.loudest(), |(_, reference)| reference.loudest());
+    let is_alike = |base: &Recording| base.samples.len() == recording.samples.len();
     let seconds = recording.seconds();
     let what = |what: &str| format!("{what} of {} by {}", sentence.id, model.name);
     html! {
         (picture(&what("Spectrogram"), own.picture(loudest), seconds))
         @if model.role == Role::Base {
             div.no-difference.quiet { p { "what the others are held against" } }
-        } @else if let (true, Some(reference)) = (alike, &reference) {
+        } @else if let Some((_, reference)) = base.filter(|(base, _)| is_alike(base)) {
             (picture(&what("Difference"), own.difference(reference, loudest), seconds))
-        } @else if let Some(base) = base {
+        } @else if let Some((base, _)) = base {
             div.no-difference.quiet {
                 p {
                     "Speaks " (fixed((seconds - base.seconds()).abs(), 3)) " s "

@@ -1,12 +1,10 @@
 //! Spectrograms as pictures.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use png::{BitDepth, ColorType, Compression, Encoder};
-use realfft::{RealFftPlanner, RealToComplex};
 
 use super::colour::{Rgb, STEPS, diverging, sequential};
+use crate::fidelity::sound::stft::Stft;
 
 /// Samples of a frame: 43 ms at 24 kHz, which shows harmonics and syllables alike.
 const WINDOW: usize = 1024;
@@ -32,45 +30,21 @@ pub(super) struct Spectrogram {
     powers: Vec<f32>,
 }
 
-/// Makes spectrograms; the plan of the transform is costly and reusable.
-pub(super) struct Analyser {
-    fft: Arc<dyn RealToComplex<f32>>,
-    window: Vec<f32>,
-}
-
-impl Analyser {
-    pub(super) fn new() -> Self {
-        let step = std::f32::consts::TAU / WINDOW as f32;
-        Self {
-            fft: RealFftPlanner::new().plan_fft_forward(WINDOW),
-            window: (0..WINDOW).map(|at| 0.5 - 0.5 * (step * at as f32).cos()).collect(),
-        }
-    }
-
-    /// The spectrogram of `samples`; two sounds of the same length have as many columns.
-    pub(super) fn spectrogram(&self, samples: &[f32]) -> Spectrogram {
-        let hop = HOP.max(samples.len().div_ceil(MOST_COLUMNS));
-        let mut frame = self.fft.make_input_vec();
-        let mut spectrum = self.fft.make_output_vec();
-        let mut powers = Vec::new();
-        for start in (0..samples.len().max(1)).step_by(hop) {
-            let rest = samples.get(start..).unwrap_or_default();
-            frame.fill(0.0);
-            for ((value, sample), weight) in frame.iter_mut().zip(rest).zip(&self.window) {
-                *value = sample * weight;
-            }
-            self.fft.process(&mut frame, &mut spectrum).expect("the buffers are of the plan's own sizes");
-            // Nyquist's frequency is left out, for the others are a power of two.
-            powers.extend(spectrum[..ROWS * BINS_PER_ROW].chunks_exact(BINS_PER_ROW).map(|bins| {
-                let power: f32 = bins.iter().map(realfft::num_complex::Complex::norm_sqr).sum();
-                10.0 * (power / BINS_PER_ROW as f32).max(1e-12).log10()
-            }));
-        }
-        Spectrogram { powers }
-    }
-}
-
 impl Spectrogram {
+    /// The spectrogram of `samples`; two sounds of the same length have as many columns.
+    pub(super) fn of(samples: &[f32]) -> Self {
+        let hop = HOP.max(samples.len().div_ceil(MOST_COLUMNS));
+        let magnitudes = Stft::new(WINDOW, WINDOW, hop).magnitudes(samples);
+        // Nyquist's frequency is left out, for the others are a power of two.
+        let rows =
+            magnitudes.frames().flat_map(|frame| frame[..ROWS * BINS_PER_ROW].chunks_exact(BINS_PER_ROW));
+        let power = |bins: &[f32]| {
+            let sum: f32 = bins.iter().map(|magnitude| magnitude * magnitude).sum();
+            10.0 * (sum / BINS_PER_ROW as f32).max(1e-12).log10()
+        };
+        Self { powers: rows.map(power).collect() }
+    }
+
     fn columns(&self) -> usize {
         self.powers.len() / ROWS
     }
@@ -138,9 +112,9 @@ mod tests {
 
     #[test]
     fn a_tone_is_a_line_at_its_frequency() {
-        let spectrogram = Analyser::new().spectrogram(&tone(3000.0, 0.5));
+        let spectrogram = Spectrogram::of(&tone(3000.0, 0.5));
         let (width, height, pixels) = decoded(&spectrogram.picture(spectrogram.loudest()).unwrap());
-        assert_eq!((width, height), (94, ROWS));
+        assert_eq!((width, height), (91, ROWS));
         // A row is 93.75 Hz; the tone is on the border between rows 31 and 32, counted from below.
         let column: Vec<u8> = (0..height).map(|row| pixels[row * width + 40]).collect();
         let brightest = column.iter().max().unwrap();
@@ -152,8 +126,7 @@ mod tests {
 
     #[test]
     fn a_difference_shows_its_sign_and_silence_shows_none() {
-        let analyser = Analyser::new();
-        let [base, louder] = [0.1, 0.2].map(|amplitude| analyser.spectrogram(&tone(3000.0, amplitude)));
+        let [base, louder] = [0.1, 0.2].map(|amplitude| Spectrogram::of(&tone(3000.0, amplitude)));
         let (width, _, up) = decoded(&louder.difference(&base, base.loudest()).unwrap());
         let (_, _, down) = decoded(&base.difference(&louder, base.loudest()).unwrap());
         // 6 dB of the 20 that are full colour.
@@ -165,8 +138,7 @@ mod tests {
 
     #[test]
     fn pictures_do_not_grow_without_end() {
-        let analyser = Analyser::new();
-        assert_eq!(analyser.spectrogram(&[]).columns(), 1);
-        assert!(analyser.spectrogram(&vec![0.1; 700_000]).columns() <= MOST_COLUMNS);
+        assert_eq!(Spectrogram::of(&[]).columns(), 1);
+        assert!(Spectrogram::of(&vec![0.1; 700_000]).columns() <= MOST_COLUMNS);
     }
 }

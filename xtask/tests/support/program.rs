@@ -96,7 +96,15 @@ impl Program {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let program = env!("CARGO_BIN_EXE_xtask");
+        let mut command = if cfg!(target_os = "linux") {
+            // Whoever runs the tests may have had them ignore Ctrl-C, as a shell does behind `&`, and that is inherited.
+            let mut command = Command::new("/usr/bin/env");
+            command.args(["--default-signal=INT", program]);
+            command
+        } else {
+            Command::new(program)
+        };
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         for variable in ["https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "no_proxy"] {
             command.env_remove(variable);

@@ -1,11 +1,11 @@
-//! The short-time Fourier transform that the spectral metrics share.
+//! The short-time Fourier transform that the spectral metrics and the pictures of the report share.
 
 use std::sync::Arc;
 
 use realfft::{RealFftPlanner, RealToComplex};
 
 /// A transform of one size. Plans are costly and reusable.
-pub(in crate::fidelity) struct Stft {
+pub(crate) struct Stft {
     fft: Arc<dyn RealToComplex<f32>>,
     window: Vec<f32>,
     hop: usize,
@@ -13,7 +13,7 @@ pub(in crate::fidelity) struct Stft {
 
 impl Stft {
     /// Frames of `window` samples, each `hop` after the last, in a transform of `size` ≥ `window` samples.
-    pub(in crate::fidelity) fn new(size: usize, window: usize, hop: usize) -> Self {
+    pub(crate) fn new(size: usize, window: usize, hop: usize) -> Self {
         let fft = RealFftPlanner::new().plan_fft_forward(size);
         Self { fft, window: hann(window), hop }
     }
@@ -23,7 +23,7 @@ impl Stft {
     ///
     /// In single precision, where rounding is 140 dB below the largest magnitude and every floor of the metrics
     /// above that.
-    pub(in crate::fidelity) fn magnitudes(&self, samples: &[f32]) -> Spectrogram {
+    pub(crate) fn magnitudes(&self, samples: &[f32]) -> Spectrogram {
         let size = self.fft.len();
         let bins = size / 2 + 1;
         let frames = 1 + samples.len().saturating_sub(self.window.len()).div_ceil(self.hop);
@@ -47,14 +47,14 @@ impl Stft {
 }
 
 /// Magnitudes, shape [frames, bins], bins from 0 Hz to Nyquist's frequency, both included.
-pub(in crate::fidelity) struct Spectrogram {
+pub(crate) struct Spectrogram {
     bins: usize,
     magnitudes: Vec<f32>,
 }
 
 impl Spectrogram {
     /// The frames, in order; there is at least one.
-    pub(in crate::fidelity) fn frames(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+    pub(crate) fn frames(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.magnitudes.chunks_exact(self.bins)
     }
 
