@@ -142,6 +142,7 @@ fn static_int8_does_not_depend_on_threads() {
             convolutions: Selection::default(),
             ranges,
             weight_levels: 127,
+            lookup_levels: Some(1024),
             weights: WeightsInt8 { min_elements: 1, exclude: None, finer: vec![] },
         };
         assert_eq!(schemes::quantize(&mut model, &scheme).unwrap().convolutions, 25);

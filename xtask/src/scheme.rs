@@ -98,6 +98,7 @@ fn static_int8(recipe: &Recipe, plan: Option<&Plan>) -> Result<StaticInt8> {
         convolutions: plan.selection()?,
         ranges: plan.ranges.clone(),
         weight_levels: set.weight_levels,
+        lookup_levels: set.lookup_levels,
         weights: weights(set.min_elements, None, &set.finer)?,
     })
 }

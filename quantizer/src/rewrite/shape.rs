@@ -16,6 +16,7 @@ pub fn infer(node: &NodeProto, position: usize, facts: &Facts<'_>) -> Option<Dim
         | "Cast"
         | "Clip"
         | "Cos"
+        | "DequantizeLinear"
         | "Elu"
         | "Erf"
         | "Exp"
@@ -24,6 +25,7 @@ pub fn infer(node: &NodeProto, position: usize, facts: &Facts<'_>) -> Option<Dim
         | "LeakyRelu"
         | "Log"
         | "Neg"
+        | "QuantizeLinear"
         | "Reciprocal"
         | "Relu"
         | "Round"
@@ -34,8 +36,8 @@ pub fn infer(node: &NodeProto, position: usize, facts: &Facts<'_>) -> Option<Dim
         | "Tanh"
         | "InstanceNormalization" => dims(0),
         "Add" | "Sub" | "Mul" | "Div" | "Pow" => broadcast(&dims(0)?, &dims(1)?),
-        "Conv" => {
-            let weights = dims(1)?;
+        "Conv" | "QLinearConv" => {
+            let weights = dims(if is(node, "Conv") { 1 } else { 3 })?;
             convolution(dims(0), &weights, *weights.first()?)
         }
         "ConvTranspose" => {

@@ -2,6 +2,7 @@
 
 mod balance;
 mod convolution;
+mod lookup;
 mod weights;
 
 use std::collections::{BTreeMap, HashSet};
@@ -38,7 +39,9 @@ use weights::Weights;
 /// products in 16 bits (`vpmaddubsw`), which saturates beyond 32,767, and up to `2 · 255 · 127 = 64,770` arises. With
 /// levels within ±64 no such sum is beyond `2 · 255 · 64 = 32,640`; see [`Self::weight_levels`].
 ///
-/// The model must be of opset 13 or later.
+/// Between a norm and a convolution in INT8, the function that the graph applies can be [looked up](Self::lookup_levels).
+///
+/// The model must be of opset 13 or later, with look-ups of opset 18 or later.
 pub struct StaticInt8 {
     /// The exact rewrites that run first, in this order.
     pub rewrites: Vec<&'static Pass>,
@@ -48,6 +51,9 @@ pub struct StaticInt8 {
     pub ranges: Ranges,
     /// The largest level of a weight: 127, or 64 for machines that add two products in 16 bits.
     pub weight_levels: u8,
+    /// How many levels a float has that a table is indexed by; with none, what stands between norms and convolutions is
+    /// computed, and not looked up.
+    pub lookup_levels: Option<u16>,
     /// How the other weights are stored.
     pub weights: WeightsInt8,
 }
@@ -63,6 +69,9 @@ impl Scheme for StaticInt8 {
         let convolutions = made.len();
         replace(graph, made);
         crate::dead::remove(graph);
+        if let Some(levels) = self.lookup_levels {
+            lookup::look_up(graph, levels, &self.ranges)?;
+        }
         let summary = self.weights.apply(graph)?;
         Ok(Summary { quantized: summary.quantized + convolutions, convolutions, ..summary })
     }

@@ -3,6 +3,7 @@
 
 mod calibration;
 mod integers;
+mod lookup;
 mod reference;
 mod refusals;
 mod support;

@@ -91,6 +91,7 @@ pub fn scheme(ranges: Ranges) -> StaticInt8 {
         convolutions: Selection::default(),
         ranges,
         weight_levels: 127,
+        lookup_levels: None,
         weights: WeightsInt8 { min_elements: 1, exclude: None, finer: vec![] },
     }
 }

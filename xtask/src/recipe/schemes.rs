@@ -81,6 +81,9 @@ pub struct StaticInt8Recipe {
     /// The largest level of a weight that is computed with: 127, or 64 for x86 without VNNI, where the sum of two
     /// products saturates in 16 bits.
     pub weight_levels: u8,
+    /// How many levels a float has that a table is indexed by; left out, nothing is looked up.
+    #[serde(default)]
+    pub lookup_levels: Option<u16>,
     /// Weights that are only stored, with fewer elements, stay float.
     pub min_elements: usize,
     /// Weights that are only stored, and finer than INT8; the first pattern that matches decides.

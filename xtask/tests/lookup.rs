@@ -1,0 +1,129 @@
+//! Tables beside what they stand for, on the pinned ONNX Runtime: the same graph by `static-int8`, once computed and once
+//! looked up.
+
+use kokoro_model::probe::{Graph, Tensor};
+use kokoro_model::{Runtime, SynthesizerOptions};
+use quantizer::calibration::{Channel, Ranges, Selection};
+use quantizer::graph::node;
+use quantizer::proto::{
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    tensor_shape_proto::Dimension, type_proto,
+};
+use quantizer::schemes::{self, StaticInt8, WeightsInt8};
+use quantizer::{model, tensor};
+
+const CHANNELS: usize = 3;
+
+fn value(name: &str) -> ValueInfoProto {
+    let shape = TensorShapeProto { dim: vec![Dimension::default(); 3] };
+    let tensor = type_proto::Tensor { elem_type: Some(1), shape: Some(shape) };
+    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { name: Some(name.into()), r#type: Some(kind), ..Default::default() }
+}
+
+/// `{name}` = Snake of a norm of `input`, through a convolution of one tap into `output`.
+fn block(name: &str, input: &str, output: &str) -> Vec<NodeProto> {
+    let inner = |what: &str| format!("{name}/{what}");
+    let [norm, angle, sine, square, part] = ["norm", "angle", "sine", "square", "part"].map(inner);
+    vec![
+        node("InstanceNormalization", &norm, &[input, "gamma", "beta"], &[&norm]),
+        node("Mul", &angle, &["alpha", &norm], &[&angle]),
+        node("Sin", &sine, &[&angle], &[&sine]),
+        node("Mul", &square, &[&sine, &sine], &[&square]),
+        node("Mul", &part, &["inverse_alpha", &square], &[&part]),
+        node("Add", name, &[&norm, &part], &[name]),
+        node("Conv", format!("{name}/Conv"), &[name, "w"], &[output]),
+    ]
+}
+
+/// Two blocks, the first of a float and the second of levels.
+fn two_blocks() -> ModelProto {
+    let per_channel = [1, CHANNELS, 1];
+    let weights = [0.5, -0.25, 0.1, 0.125, 1.0, -0.5, 0.2, 0.3, -0.7];
+    let graph = GraphProto {
+        name: Some("two blocks".into()),
+        node: [block("a", "x", "between"), block("b", "between", "y")].concat(),
+        initializer: vec![
+            tensor::from_f32("w", &[CHANNELS, CHANNELS, 1], &weights),
+            tensor::from_f32("alpha", &per_channel, &[1.5, 0.5, 4.0]),
+            tensor::from_f32("inverse_alpha", &per_channel, &[1.0 / 1.5, 2.0, 0.25]),
+            tensor::from_f32("gamma", &[CHANNELS], &[1.0, 0.5, 2.0]),
+            tensor::from_f32("beta", &[CHANNELS], &[0.0, 0.25, -1.0]),
+        ],
+        input: vec![value("x")],
+        output: vec![value("y")],
+        ..Default::default()
+    };
+    let opset = OperatorSetIdProto { domain: Some(String::new()), version: Some(20) };
+    ModelProto { ir_version: Some(9), opset_import: vec![opset], graph: Some(graph), ..Default::default() }
+}
+
+fn quantized(lookup_levels: Option<u16>) -> Vec<u8> {
+    let channel = Channel { low: -4.0, high: 8.0, mean: 0.3, mean_square: 2.0 };
+    let values = ["a", "b", "between", "y"].map(|name| (name.to_owned(), vec![channel; CHANNELS]));
+    let scheme = StaticInt8 {
+        rewrites: vec![],
+        convolutions: Selection::default(),
+        ranges: Ranges { values: values.into() },
+        weight_levels: 127,
+        lookup_levels,
+        weights: WeightsInt8 { min_elements: 4096, exclude: None, finer: vec![] },
+    };
+    let mut model = two_blocks();
+    schemes::quantize(&mut model, &scheme).unwrap();
+    let tables =
+        model.graph.iter().flat_map(|graph| &graph.node).filter(|node| node.op_type() == "GatherElements");
+    assert_eq!(tables.count(), if lookup_levels.is_some() { 2 } else { 0 });
+    let mut bytes = Vec::new();
+    model::encode(&model, &mut bytes).unwrap();
+    bytes
+}
+
+/// A sine that grows, with a part that is far outside of what calibration saw.
+fn signal(batch: usize, length: usize) -> Tensor {
+    let at = |index: usize| {
+        let (row, time) = (index / length, (index % length) as f32);
+        let outlier = if index % 97 == 5 { 40.0 } else { 0.0 };
+        (time * (0.05 + 0.02 * row as f32)).sin() * (1.0 + time / 64.0) + row as f32 + outlier
+    };
+    Tensor { shape: vec![batch, CHANNELS, length], values: (0..batch * CHANNELS * length).map(at).collect() }
+}
+
+#[test]
+fn a_table_says_what_the_operators_say() {
+    let runtime = runtime();
+    let options = SynthesizerOptions::default();
+    let open = |name: &str, bytes: &[u8]| Graph::from_bytes(&runtime, name, bytes, &options).unwrap();
+    let mut computed = open("computed", &quantized(None));
+    let mut float = open("float", &{
+        let mut bytes = Vec::new();
+        model::encode(&two_blocks(), &mut bytes).unwrap();
+        bytes
+    });
+    for levels in [512, 4096] {
+        let mut looked_up = open("looked up", &quantized(Some(levels)));
+        for (batch, length) in [(1, 1), (1, 300), (2, 211)] {
+            let x = signal(batch, length);
+            let [a, b, exact] = [&mut computed, &mut looked_up, &mut float]
+                .map(|graph| graph.run(&[("x", &x)]).unwrap().remove("y").unwrap());
+            assert_eq!((&a.shape, a.values.len()), (&b.shape, b.values.len()));
+            let distance = |to: &Tensor, from: &Tensor| {
+                let squares = to.values.iter().zip(&from.values).map(|(to, from)| (to - from).powi(2));
+                (squares.sum::<f32>() / to.values.len() as f32).sqrt()
+            };
+            let (computed, looked_up, between) =
+                (distance(&a, &exact), distance(&b, &exact), distance(&a, &b));
+            println!(
+                "{levels} levels, {batch} x {length}: off by {computed} and {looked_up}, {between} between"
+            );
+            // A step is 12/255. An index adds a part of one, and what saturates does so in both.
+            assert!(between < 0.04 && looked_up < computed * 1.01 + 0.01);
+        }
+    }
+}
+
+fn runtime() -> Runtime {
+    let workspace = xtask::workspace::Workspace::of_this_build(xtask::environment::Environment::read());
+    let fetcher = workspace.fetcher(&xtask::fetch::SourceArgs::default()).unwrap();
+    workspace.runtime(&fetcher).unwrap().0
+}
