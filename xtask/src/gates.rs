@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::bench::{Benchmark, Comparison, SentenceTime, compare, speed_gate};
 pub use self::execution_providers::{Availability, ExecutionProvider};
-pub use self::profile::{Profile, ProfileError};
+pub use self::profile::{Profile, ProfileError, Timings};
 pub use self::progress::Progress;
 pub(crate) use self::progress::Steps;
 pub use self::provider::provider_gate;

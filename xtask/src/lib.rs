@@ -24,4 +24,5 @@ pub mod report;
 pub mod results;
 mod safetensors;
 pub mod scheme;
+pub mod tune;
 pub mod workspace;

@@ -81,6 +81,26 @@ impl<'a> Planner<'a> {
             && plan.calibration.clip_ratios == self.recipe.scheme.static_int8.clip_ratios
     }
 
+    /// The plan with every convolution that the recipe does not exclude: the one in the artifacts folder, unless it is of
+    /// something else or has to be `fresh`; else one that is calibrated now and kept there.
+    ///
+    /// # Errors
+    /// Those of [`Self::make`] and the disk's.
+    pub fn calibrated(&self, base: &Base, fresh: bool) -> Result<Plan> {
+        let path = self.workspace.artifacts().tune().join(format!("{}{}", base.name, plan::EXTENSION));
+        let kept = Plan::load(&path).ok().filter(|plan| !fresh && self.is_current(plan, base));
+        if let Some(plan) = kept {
+            let rewrites = PASSES.iter().collect();
+            let calibration = Calibration::new(base, rewrites, &scheme::allowed(self.recipe)?)?;
+            let all_rewrites = PASSES.iter().map(|pass| pass.name).eq(plan.rewrites.iter());
+            if all_rewrites && plan.convolutions == calibration.convolutions() {
+                self.workspace.console().say(&format!("calibrated before: `{}`", path.display()));
+                return Ok(plan);
+            }
+        }
+        self.make(base, None)?.write(&path)
+    }
+
     /// Calibrates `base`. Its convolutions are those of the plan `like`, if it has them all, and otherwise all that the
     /// recipe does not exclude.
     ///

@@ -18,7 +18,7 @@ pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel};
 pub use self::schemes::{
     BaseRecipe, BenchRecipe, ContestantRecipe, DnsmosRecipe, FidelityRecipe, FinerRecipe, Gates, Limits,
     LinearInt8Recipe, ProbeRecipe, RestoredBase, Schemes, SmokeRecipe, StaticInt8Recipe, Thresholds,
-    WeightsInt8Recipe,
+    TuneRecipe, WeightsInt8Recipe,
 };
 use crate::digest::Digest;
 use crate::failure::Failure;

@@ -1,6 +1,6 @@
 //! `artifacts/report.html`: one page that shows what a run found, for somebody who was not there.
 //!
-//! The page is a pure function of the results and of the WAV files beside them. It is one file that asks nobody for
+//! The page is a pure function of the results, of the plans that `tune` found and of the WAV files beside them. It is one file that asks nobody for
 //! anything: style, script, pictures and sound are inside, and a policy in its head has the browser refuse the rest.
 //! Everything but the habit of one player to silence the others works without the script.
 
@@ -13,6 +13,7 @@ mod models;
 mod operators;
 mod page;
 mod picture;
+mod plans;
 mod provenance;
 mod scale;
 mod sentences;
@@ -30,25 +31,30 @@ use anyhow::{Context as _, Result};
 
 use self::models::Models;
 use self::sound::Recordings;
+use crate::artifacts::Artifacts;
 use crate::files::write_atomically;
 use crate::results::Results;
+use crate::tune::Pareto;
 
-/// The page as HTML; `audio` is the folder of what each model said. A sound that is not there is said to be missing.
+/// The page as HTML; `audio` is the folder of what each model said, `plans` what a search of the base's plan found. A sound
+/// that is not there is said to be missing.
 ///
 /// # Errors
 /// A WAV file that is there cannot be read.
-pub fn build(results: &Results, audio: &Path) -> Result<String> {
+pub fn build(results: &Results, plans: Option<&Pareto>, audio: &Path) -> Result<String> {
     let models = Models::of(results);
     let recordings = Recordings::read(results, &models, audio)?;
-    Ok(page::page(results, &models, &recordings).into_string())
+    Ok(page::page(results, &models, plans, &recordings).into_string())
 }
 
-/// Builds the page and writes it to `path`, where it appears only when it is whole.
+/// Builds the page from `results` and what is in the artifacts folder, and writes it to `path`, where it appears only when
+/// it is whole.
 ///
 /// # Errors
 /// Those of [`build`] and the disk's.
-pub fn write(results: &Results, audio: &Path, path: &Path) -> Result<()> {
-    let page = build(results, audio).context("the report cannot be made")?;
+pub fn write(results: &Results, artifacts: &Artifacts, path: &Path) -> Result<()> {
+    let plans = Pareto::find(artifacts, &results.base.name, results.base.sha256);
+    let page = build(results, plans.as_ref(), &artifacts.audio()).context("the report cannot be made")?;
     write_atomically(path, |file| file.write_all(page.as_bytes()))
         .with_context(|| format!("cannot write `{}`", path.display()))
 }

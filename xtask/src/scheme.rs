@@ -85,7 +85,11 @@ pub fn allowed(recipe: &Recipe) -> Result<Selection> {
     Ok(Selection { include: None, exclude })
 }
 
-fn static_int8(recipe: &Recipe, plan: Option<&Plan>) -> Result<StaticInt8> {
+/// The scheme `static-int8` as the recipe and the plan set it.
+///
+/// # Errors
+/// Those of [`SchemeName::build`].
+pub(crate) fn static_int8(recipe: &Recipe, plan: Option<&Plan>) -> Result<StaticInt8> {
     let set = &recipe.scheme.static_int8;
     let plan = plan.context("expected a plan, found none")?;
     let Selection { exclude, .. } = allowed(recipe)?;

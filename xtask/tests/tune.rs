@@ -13,6 +13,7 @@ use xtask::fetch::SourceArgs;
 use xtask::files::read_json;
 use xtask::plan::Plan;
 use xtask::recipe::Recipe;
+use xtask::tune::{Pareto, State};
 
 const ARTIFACT: &str = "artifacts/staged/convolved.static-int8";
 
@@ -58,8 +59,9 @@ fn made(program: &Program, operator: &str) -> (String, usize) {
 #[test]
 fn a_plan_is_made_once_and_quantize_follows_it() {
     let program = equipped();
-    let tune = ["tune", "--offline", "--model", "convolved.onnx", "--output", "small.plan.toml"];
-    let ended = program.run(&tune);
+    let tune =
+        ["tune", "--offline", "--model", "convolved.onnx", "--output", "small.plan.toml", "--no-search"];
+    let ended = program.run(&[&tune[..], &["--artifacts", "artifacts"]].concat());
     expect(&ended, 0, &["calibrating, ranges: 26 of 26", "calibrating, clipping: 26 of 26"]);
     assert!(ended.output.contains("1 convolutions, 2 values measured over 26 sentences"), "{}", ended.output);
     let path = program.path("small.plan.toml");
@@ -100,6 +102,64 @@ fn a_plan_is_made_once_and_quantize_follows_it() {
         4,
         &["tensor `channelled`: expected ranges of 8 channels, found 7"],
     );
+}
+
+/// Searches the plan of a model of which one convolution of three can be INT8.
+fn search(program: &Program, more: &[&str]) -> Ended {
+    let arguments = ["tune", "--offline", "--artifacts", "artifacts", "--model", "offset.onnx"];
+    program.run(&[&arguments[..], &["--output", "offset.plan.toml"], more].concat())
+}
+
+#[test]
+fn a_search_leaves_out_what_is_heard_and_goes_on_where_it_was() {
+    let program = equipped();
+    models::write(&models::offset(), &program.path("offset.onnx"));
+    let kept = || {
+        let read = |name: &str| fs_err::read_to_string(program.path(name)).unwrap();
+        (read("artifacts/tune/offset.json"), Plan::load(&program.path("offset.plan.toml")).unwrap())
+    };
+    let state = || serde_json::from_str::<State>(&kept().0).unwrap();
+
+    // No time but for the two ends, of which the one that is all INT8 is not within the limits.
+    let ended = search(&program, &["--budget", "0s"]);
+    expect(&ended, 0, &["calibrating, ranges: 26 of 26", "3 candidates, 0 of them before durations"]);
+    assert_eq!(kept().1.convolutions, [""; 0]);
+    assert_eq!((state().trials.len(), state().costs.is_some()), (2, true));
+
+    let ended = search(&program, &["--budget", "2m"]);
+    expect(&ended, 0, &["calibrated before", "goes on after 2 plans", "sensitivity of each unit: 3 of 3"]);
+    let (measured, plan) = kept();
+    assert!(plan.convolutions.iter().all(|name| name == "/mix/Conv"), "{:?}", plan.convolutions);
+    // The ranges of all candidates, so that the plan can be edited.
+    assert!(["channelled", "raised", "lowered"].iter().all(|value| plan.ranges.values.contains_key(*value)));
+    let worst = |name: &str| {
+        let trial = state().trials.into_iter().find(|it| it.convolutions.iter().eq([name]));
+        trial.unwrap().distance.lsd().into_iter().fold(0.0, f64::max)
+    };
+    assert!(worst("/mix/Conv") < 1.0, "{}", worst("/mix/Conv"));
+    assert!(worst("/raise/Conv") > 3.0 && worst("/lower/Conv") > 3.0);
+    assert!(ended.output.contains("on 56 held-out sentences: LSD"), "{}", ended.output);
+
+    // All that there is to try was tried: nothing is measured again, and the same plan is found.
+    let ended = search(&program, &["--budget", "2m", "--json"]);
+    expect(&ended, 0, &["goes on after"]);
+    assert!(kept() == (measured, plan), "something was measured again");
+    let pareto: Pareto = serde_json::from_str(&ended.output).unwrap();
+    let chosen = pareto.chosen().unwrap();
+    assert!(chosen.convolutions.iter().eq(&kept().1.convolutions), "{chosen:?}");
+    assert!(chosen.lsd_mean <= pareto.limits.lsd_mean.unwrap(), "{chosen:?}");
+    assert!(pareto.judged.unwrap().lsd_mean < 1.2);
+
+    // Any speed can be asked for; what is out of reach is said.
+    let ended = search(&program, &["--budget", "1m", "--speed", "1000"]);
+    expect(&ended, 0, &["no plan is 1000 × as fast; the nearest to it is taken"]);
+    let ended = search(&program, &["--budget", "0s", "--fresh"]);
+    expect(&ended, 0, &["calibrating, ranges: 26 of 26"]);
+    assert!(!ended.errors.contains("goes on after"), "{}", ended.errors);
+    assert_eq!(state().trials.len(), 2);
+    for wrong in [&["--budget", "soon"], &["--speed", "-1"], &["--no-search", "--json"]] {
+        assert_eq!(search(&program, wrong).code, Some(2), "{wrong:?}");
+    }
 }
 
 #[test]

@@ -299,7 +299,7 @@ fn conclude(
         }
     }
     results.write(&artifacts.results())?;
-    report::write(&results, &artifacts.audio(), &artifacts.report())?;
+    report::write(&results, artifacts, &artifacts.report())?;
     show(args, &results, artifacts)?;
     if failures.is_empty() {
         return Ok(());

@@ -83,7 +83,10 @@ pub(super) fn rate_or_find(
         sounds.iter().map(|speech| RatingKey::new(digests, setting.runtime_sha256, &host, &speech.audio));
     let keys: Vec<_> = keys.collect();
     let mut found: Vec<_> = keys.iter().map(|key| kept.find_rating(key)).collect::<Result<_>>()?;
-    let missing: Vec<_> = (0..found.len()).filter(|&index| found[index].is_none()).collect();
+    // Sounds that are the same are rated once: two workers would write the same file.
+    let is_first = |index: usize| keys[..index].iter().all(|earlier| earlier.audio != keys[index].audio);
+    let missing: Vec<_> =
+        (0..found.len()).filter(|&index| found[index].is_none() && is_first(index)).collect();
     if missing.is_empty() {
         return Ok(found);
     }
@@ -102,6 +105,9 @@ pub(super) fn rate_or_find(
     );
     for (index, scores) in missing.into_iter().zip(rated.context(Failure::Model)?) {
         found[index] = Some(scores);
+    }
+    for (found, key) in found.iter_mut().zip(&keys).filter(|(found, _)| found.is_none()) {
+        *found = kept.find_rating(key)?;
     }
     Ok(found)
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use kokoro_model::{Audio, Runtime, SAMPLE_RATE};
+use kokoro_model::{Audio, Runtime, SAMPLE_RATE, SynthesizerOptions};
+use quantizer::proto::ModelProto;
 
 use super::crew::{jobs, share_out};
 use super::kept::Kept;
@@ -121,15 +122,46 @@ impl<'a> Ruler<'a> {
         let what = format!("fidelity of `{}`", subject.name);
         let mut steps = self.setting.progress.start(&what, self.sentences.len() + chosen.len());
         let file = self.setting.open(subject, true)?;
+        let (mut sentences, unspoken) = self.forced(&file, |said| steps.small_step(&said.utterance.id))?;
+        drop(file);
+        if !chosen.is_empty() {
+            self.listen(subject, &chosen, audio, &mut sentences, &mut steps)?;
+        }
+        Ok(Fidelity::new(sentences, &self.floor, unspoken))
+    }
+
+    /// Has a model that has no file say every sentence as the base does, and measures how far off it is. Nobody is told of
+    /// progress: this is one step of something longer.
+    ///
+    /// # Errors
+    /// As [`Self::measure`].
+    pub(crate) fn measure_decoded(
+        &self,
+        name: &str,
+        model: ModelProto,
+        options: &SynthesizerOptions,
+    ) -> Result<Fidelity> {
+        let options = options.clone().threads(self.setting.threads);
+        let file = OpenedFile::of_decoded(name, model, options, self.setting.probe, true)?;
+        let (sentences, unspoken) = self.forced(&file, |_| ())?;
+        Ok(Fidelity::new(sentences, &self.floor, unspoken))
+    }
+
+    /// Every sentence as a model says it that the base's predictions are forced upon, and a line for each that it does
+    /// not say.
+    fn forced(
+        &self,
+        file: &OpenedFile<'_>,
+        done: impl FnMut(&Said),
+    ) -> Result<(Vec<SentenceFidelity>, Vec<String>)> {
         let measured = share_out(
             jobs(self.setting.threads),
             &self.sentences,
             Said::cost,
             || Ok((file.load(self.setting.runtime)?, self.setting.dnsmos()?)),
             |(opened, dnsmos), said| said.measure(opened, dnsmos.as_mut()),
-            |said| steps.small_step(&said.utterance.id),
+            done,
         )?;
-        drop(file);
         let (mut sentences, mut unspoken) = (Vec::new(), Vec::new());
         for outcome in measured {
             match outcome {
@@ -137,10 +169,7 @@ impl<'a> Ruler<'a> {
                 Err(line) => unspoken.push(line),
             }
         }
-        if !chosen.is_empty() {
-            self.listen(subject, &chosen, audio, &mut sentences, &mut steps)?;
-        }
-        Ok(Fidelity::new(sentences, &self.floor, unspoken))
+        Ok((sentences, unspoken))
     }
 
     /// Has `subject` speak of its own accord.

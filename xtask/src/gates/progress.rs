@@ -22,7 +22,7 @@ impl Progress {
     }
 
     /// Says that something short begins.
-    pub(super) fn say(self, line: &str) {
+    pub(crate) fn say(self, line: &str) {
         if self != Self::Nothing {
             eprintln!("{line}");
         }

@@ -103,7 +103,7 @@ impl Subject {
     ///
     /// # Errors
     /// [`Failure::Model`] with what the engine said.
-    pub(super) fn load(
+    pub(crate) fn load(
         &self,
         runtime: &Runtime,
         options: &SynthesizerOptions,

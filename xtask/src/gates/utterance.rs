@@ -36,7 +36,7 @@ impl Utterance {
     }
 
     /// Has `synthesizer` say it at the speed of the sentence.
-    pub(super) fn speak(&self, synthesizer: &mut Synthesizer) -> Result<Audio, Error> {
+    pub(crate) fn speak(&self, synthesizer: &mut Synthesizer) -> Result<Audio, Error> {
         synthesizer.speak_tokens(&self.ids, self.style(), self.speed)
     }
 }

@@ -89,8 +89,25 @@ pub struct StaticInt8Recipe {
     /// Weights that are only stored, and finer than INT8; the first pattern that matches decides.
     #[serde(default)]
     pub finer: Vec<FinerRecipe>,
+    /// How the convolutions of a plan are searched for.
+    pub tune: TuneRecipe,
     /// What a candidate must keep to.
     pub gates: Thresholds,
+}
+
+/// How the convolutions of a plan are searched for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TuneRecipe {
+    /// The share of the limits of `lsd_db` that a plan may use up on calibration sentences, above 0 and at most 1: what is
+    /// left is for sentences that the search did not hear.
+    pub margin: f64,
+    /// How many calibration sentences a plan is tried with.
+    pub sentences: usize,
+    /// Decides which sentences these are.
+    pub seed: u64,
+    /// How long the search may take when the command line does not say, in minutes.
+    pub minutes: u64,
 }
 
 /// Weights that are stored finer than INT8.

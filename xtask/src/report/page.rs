@@ -5,9 +5,11 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::models::Models;
 use super::sound::Recordings;
 use super::{
-    candidates, fidelity, gates, glossary, operators, picture, provenance, sentences, size, speed, verdict,
+    candidates, fidelity, gates, glossary, operators, picture, plans, provenance, sentences, size, speed,
+    verdict,
 };
 use crate::results::Results;
+use crate::tune::Pareto;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("player.js");
@@ -17,11 +19,12 @@ const POLICY: &str = "default-src 'none'; img-src data:; media-src data:; style-
                       script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// The sections by the name they are linked with.
-const CONTENTS: [(&str, &str); 9] = [
+const CONTENTS: [(&str, &str); 10] = [
     ("models", "Models"),
     ("size", "Size"),
     ("speed", "Speed"),
     ("trade", "Trade"),
+    ("plans", "Plans"),
     ("fidelity", "Fidelity"),
     ("listen", "Listen"),
     ("operators", "Operators"),
@@ -29,7 +32,12 @@ const CONTENTS: [(&str, &str); 9] = [
     ("measured", "Measured where"),
 ];
 
-pub(super) fn page(results: &Results, models: &Models<'_>, recordings: &Recordings) -> Markup {
+pub(super) fn page(
+    results: &Results,
+    models: &Models<'_>,
+    plans: Option<&Pareto>,
+    recordings: &Recordings,
+) -> Markup {
     let title = match &results.chosen {
         Some(chosen) => format!("{chosen} of {}: quantization report", results.base.name),
         None => format!("{}: quantization report", results.base.name),
@@ -57,6 +65,7 @@ pub(super) fn page(results: &Results, models: &Models<'_>, recordings: &Recordin
                     (size::section(models))
                     (speed::section(results, models))
                     (picture::section(models))
+                    (plans::section(plans))
                     (fidelity::section(models))
                     (sentences::section(results, models, recordings))
                     (operators::section(models))
@@ -66,7 +75,8 @@ pub(super) fn page(results: &Results, models: &Models<'_>, recordings: &Recordin
                 }
                 footer {
                     "Made by " code { "cargo xtask report" } " from "
-                    code { "quantization_comparison_results.json" } " and the WAV files in " code { "audio/" }
+                    code { "quantization_comparison_results.json" } ", the plans in " code { "tune/" } " and the WAV files in "
+                    code { "audio/" }
                     "; nothing on this page is from elsewhere."
                 }
                 script { (PreEscaped(SCRIPT)) }

@@ -134,6 +134,31 @@ pub fn convolved() -> ModelProto {
     model
 }
 
+/// A clear sound through three convolutions, of which the last two cannot compute in INT8: the one adds 100 to all that it
+/// hears, far louder than the sound, and the other takes it away.
+pub fn offset() -> ModelProto {
+    const CHANNELS: usize = 8;
+    let mut model = convolved();
+    let graph = graph(&mut model);
+    let join = graph.node.iter().position(|it| it.name() == "join").unwrap();
+    graph.node[join].input[0] = "lowered".into();
+    graph.node.splice(
+        join..join,
+        [
+            node("Conv", "/raise/Conv", &["mixed", "same", "up"], &["raised"]),
+            node("Conv", "/lower/Conv", &["raised", "same", "down"], &["lowered"]),
+        ],
+    );
+    let same: Vec<f32> =
+        (0..CHANNELS * CHANNELS).map(|at| f32::from(u8::from(at.is_multiple_of(CHANNELS + 1)))).collect();
+    graph.initializer.extend([
+        from_f32("same", &[CHANNELS, CHANNELS, 1], &same),
+        from_f32("up", &[CHANNELS], &[100.0; CHANNELS]),
+        from_f32("down", &[CHANNELS], &[-100.0; CHANNELS]),
+    ]);
+    model
+}
+
 /// A clear sound as it is, and silence as INT8: an element that nobody hears takes the scale of each row.
 pub fn silent_as_int8() -> ModelProto {
     noise(0.1, 1000.0, TOKEN_IDS)

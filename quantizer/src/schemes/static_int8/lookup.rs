@@ -76,11 +76,12 @@ struct Shared {
     tables: usize,
 }
 
-/// The axis of time, for reductions; the shape of a row for each channel; that of a table but for the batch; the least
-/// index, which is the least variance, too.
+/// The axis of time, for reductions; the shape of a row for each channel; that of a table but for the batch; what is
+/// added to round; the least index, which is the least variance, too.
 const TIME: &str = "lookup/time";
 const ROWS: &str = "lookup/rows";
 const ONES: &str = "lookup/ones";
+const HALF: &str = "lookup/half";
 const FIRST: &str = "lookup/first";
 
 impl Shared {
@@ -89,6 +90,7 @@ impl Shared {
             tensor::from_i64(TIME, &[1], &[2]),
             tensor::from_i64(ROWS, &[3], &[1, -1, 1]),
             tensor::from_i64(ONES, &[2], &[1, 1]),
+            tensor::from_f32(HALF, &[], &[0.5]),
             tensor::from_f32(FIRST, &[], &[0.0]),
         ];
         Self { all, names: HashSet::new(), tables: 0 }
@@ -276,28 +278,28 @@ impl<'a> Chain<'a> {
     /// Index and arguments where the norm's input is a float. `None` where the function does not rise over the range of
     /// the quantization.
     fn of_float(&self, nodes: &mut Nodes, tensors: &mut Shared) -> Option<(String, String)> {
-        let channels = self.ends.len();
         let rows = self.ends.iter().enumerate().map(|(channel, &(low, high))| {
             let (first, last) = self.function.preimage(channel, low, high)?;
             let step = (last - first) / (f64::from(self.entries) - 1.0);
-            // Cast cuts off, so a half is added for it to round.
-            Some([step, first, 1.0 / step, 0.5 - first / step].map(|number| number as f32))
+            Some([step, first].map(|number| number as f32))
         });
-        let rows: Vec<[f32; 4]> = rows.collect::<Option<_>>()?;
+        let rows: Vec<[f32; 2]> = rows.collect::<Option<_>>()?;
         if !rows.iter().flatten().all(|number| number.is_finite()) {
             return None;
         }
-        let mut constant = |what: &str, row: usize, dims: &[usize]| {
+        let mut constant = |what: &str, row: usize| {
             let name = nodes.name(what);
             let values: Vec<f32> = rows.iter().map(|numbers| numbers[row]).collect();
-            tensors.add(tensor::from_f32(&name, dims, &values));
+            tensors.add(tensor::from_f32(&name, &[values.len()], &values));
             name
         };
-        let [step, first] = [("step", 0), ("first", 1)].map(|(it, row)| constant(it, row, &[1, channels, 1]));
-        let [inverse, offset] =
-            [("inverse_step", 2), ("offset", 3)].map(|(it, row)| constant(it, row, &[channels]));
+        let (step, first) = (constant("step", 0), constant("first", 1));
         let (ramp, end) = (tensors.ramp(self.entries), tensors.last(self.entries));
 
+        // Cast cuts off, so a half is added for it to round.
+        let inverse = nodes.add("Reciprocal", &[&step], "inverse");
+        let start = nodes.add("Mul", &[&first, &inverse], "start");
+        let offset = nodes.add("Sub", &[HALF, &start], "offset");
         let scale = nodes.add("Mul", &[&self.norm.input[1], &inverse], "scale");
         let product = nodes.add("Mul", &[&self.norm.input[2], &inverse], "product");
         let bias = nodes.add("Add", &[&product, &offset], "bias");
@@ -307,6 +309,8 @@ impl<'a> Chain<'a> {
         }
         let kept = nodes.add("Clip", &[&position, FIRST, &end], "kept");
         let index = nodes.cast(&kept, DataType::Int32, "index");
+        let [step, first] = [(&step, "steps"), (&first, "firsts")]
+            .map(|(value, what)| nodes.add("Reshape", &[value, ROWS], what));
         let rise = nodes.add("Mul", &[&ramp, &step], "rise");
         Some((index, nodes.add("Add", &[&rise, &first], "arguments")))
     }
