@@ -3,6 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+#[path = "../src/cache_folder.rs"]
+mod cache_folder;
+
+pub use cache_folder::cache;
+
 /// Variables that change what is built, for `cargo::rerun-if-env-changed`. Cargo watches its own.
 pub const WATCHED: [&str; 7] = [
     "KOKORO_MODEL_ARTIFACT",
@@ -44,7 +49,7 @@ pub struct Settings {
     pub target: Target,
 }
 
-/// What of the target decides how bytes are embedded, in Cargo's words.
+/// What of the target decides what is embedded and how, in Cargo's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// `CARGO_CFG_TARGET_ARCH`.
@@ -53,6 +58,10 @@ pub struct Target {
     pub family: String,
     /// `CARGO_CFG_TARGET_VENDOR`.
     pub vendor: String,
+    /// `CARGO_CFG_TARGET_OS`.
+    pub os: String,
+    /// `CARGO_CFG_TARGET_ENV`, the C library.
+    pub env: String,
 }
 
 impl Settings {
@@ -84,25 +93,9 @@ impl Settings {
                 arch: text("CARGO_CFG_TARGET_ARCH"),
                 family: text("CARGO_CFG_TARGET_FAMILY"),
                 vendor: text("CARGO_CFG_TARGET_VENDOR"),
+                os: text("CARGO_CFG_TARGET_OS"),
+                env: text("CARGO_CFG_TARGET_ENV"),
             },
         }
     }
-}
-
-/// The cache folder: `KOKORO_MODEL_CACHE`, else `kokoro-model` in the user's cache folder, which is that of the
-/// XDG base directory specification on every Unix, macOS too, and the local application data on Windows.
-pub fn cache(variable: impl Fn(&str) -> Option<OsString>, windows: bool) -> Option<PathBuf> {
-    let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(cache) = path("KOKORO_MODEL_CACHE") {
-        return Some(cache);
-    }
-    let user = if windows {
-        path("LOCALAPPDATA").or_else(|| Some(path("USERPROFILE")?.join("AppData").join("Local")))
-    } else {
-        // The specification has relative paths ignored.
-        path("XDG_CACHE_HOME")
-            .filter(|path| path.is_absolute())
-            .or_else(|| Some(path("HOME")?.join(".cache")))
-    };
-    Some(user?.join("kokoro-model"))
 }

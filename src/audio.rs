@@ -1,6 +1,6 @@
 //! Speech as samples, and as a WAV file.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Cursor, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,6 +22,16 @@ impl Audio {
         Duration::from_secs_f64(self.samples.len() as f64 / f64::from(self.sample_rate))
     }
 
+    /// The samples as 16-bit PCM, for a player: rounded to the nearest step and clamped, as in a WAV file.
+    ///
+    /// ```
+    /// let audio = kokoro_model::Audio { samples: vec![0.0, 0.5, 2.0], sample_rate: 24_000 };
+    /// assert_eq!(audio.to_pcm16(), [0, 16_384, 32_767]);
+    /// ```
+    pub fn to_pcm16(&self) -> Vec<i16> {
+        self.samples.iter().copied().map(to_pcm16).collect()
+    }
+
     /// Writes a WAV file of 16-bit PCM, mono. Samples are rounded to the nearest step and clamped.
     ///
     /// The file appears under its name only when it is complete.
@@ -31,9 +41,7 @@ impl Audio {
     /// refuses.
     pub fn write_wav(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        if let Some(index) = self.samples.iter().position(|sample| !sample.is_finite()) {
-            return Err(ErrorKind::SampleNotFinite { index, value: self.samples[index] }.into());
-        }
+        self.check()?;
         let failed = |source: hound::Error| {
             Error::with_source(ErrorKind::WriteAudio { path: path.to_path_buf() }, source)
         };
@@ -46,22 +54,52 @@ impl Audio {
         })
     }
 
+    /// The bytes of such a WAV file, for what is no file: a socket, or a player.
+    ///
+    /// ```
+    /// let audio = kokoro_model::Audio { samples: vec![0.0; 24_000], sample_rate: 24_000 };
+    /// assert!(audio.to_wav()?.starts_with(b"RIFF"));
+    /// # Ok::<(), kokoro_model::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::SampleNotFinite`]; [`ErrorKind::WriteAudio`] for more than the 4 GB that a WAV file can hold.
+    pub fn to_wav(&self) -> Result<Vec<u8>, Error> {
+        self.check()?;
+        let mut wav = Cursor::new(Vec::with_capacity(44 + 2 * self.samples.len()));
+        self.encode(&mut wav).map_err(|source| {
+            Error::with_source(ErrorKind::WriteAudio { path: PathBuf::from("WAV in memory") }, source)
+        })?;
+        Ok(wav.into_inner())
+    }
+
+    fn check(&self) -> Result<(), ErrorKind> {
+        match self.samples.iter().position(|sample| !sample.is_finite()) {
+            None => Ok(()),
+            Some(index) => Err(ErrorKind::SampleNotFinite { index, value: self.samples[index] }),
+        }
+    }
+
     fn write_samples(&self, path: &Path) -> Result<(), hound::Error> {
+        let mut file = BufWriter::new(fs_err::File::create_new(path)?);
+        self.encode(&mut file)?;
+        file.flush()?;
+        file.get_ref().sync_all()?;
+        Ok(())
+    }
+
+    fn encode(&self, file: impl Write + Seek) -> Result<(), hound::Error> {
         let format = hound::WavSpec {
             channels: 1,
             sample_rate: self.sample_rate,
             bits_per_sample: 16,
             sample_format: hound::SampleFormat::Int,
         };
-        let mut file = BufWriter::new(fs_err::File::create_new(path)?);
-        let mut writer = hound::WavWriter::new(&mut file, format)?;
-        for &sample in &self.samples {
-            writer.write_sample(to_pcm16(sample))?;
+        let mut writer = hound::WavWriter::new(file, format)?;
+        for sample in self.to_pcm16() {
+            writer.write_sample(sample)?;
         }
-        writer.finalize()?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        Ok(())
+        writer.finalize()
     }
 }
 
@@ -121,6 +159,15 @@ mod tests {
         let samples: Vec<i16> = reader.samples().map(Result::unwrap).collect();
         assert_eq!(samples, [8_192, -32_767]);
         assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1, "a partial file was left behind");
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        let audio = audio(&[0.0, 0.5, -0.5, 2.0]);
+        audio.write_wav(&path).unwrap();
+        assert_eq!(audio.to_wav().unwrap(), fs_err::read(&path).unwrap());
     }
 
     #[test]

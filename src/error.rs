@@ -4,7 +4,9 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::language::Language;
 use crate::vocabulary::UnknownPhoneme;
+use crate::voices::Voice;
 
 /// An error of this crate: a [kind](ErrorKind) that holds the values found, and what caused it.
 #[derive(Debug)]
@@ -53,6 +55,32 @@ impl StdError for Error {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// None of the places where a runtime could be has one.
+    #[error(
+        "no ONNX Runtime library{}\nhint: set `KOKORO_ONNXRUNTIME` to the path of the library, put it beside the executable, or build with feature `bundle-runtime`",
+        listed(looked_in)
+    )]
+    RuntimeNotFound {
+        /// Each place in the order of looking, with what was found there.
+        looked_in: Vec<String>,
+    },
+    /// The library in this binary is not what was put there.
+    #[error(
+        "the ONNX Runtime library in this binary is damaged: {reason}\nhint: build or install the program again"
+    )]
+    BundleDamaged {
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// The library in this binary could be put nowhere from where it can be loaded.
+    #[error(
+        "the ONNX Runtime library in this binary cannot be unpacked{}\nhint: set `KOKORO_MODEL_CACHE` to a folder of your own that can be written to, or `KOKORO_ONNXRUNTIME` to the path of a library",
+        listed(looked_in)
+    )]
+    RuntimeNotUnpacked {
+        /// Each place in the order of trying, with what was wrong there.
+        looked_in: Vec<String>,
+    },
     /// There is no file where the runtime was said to be.
     #[error("no ONNX Runtime library at `{}`\nhint: give the path of `libonnxruntime.so`, `libonnxruntime.dylib` or `onnxruntime.dll`", path.display())]
     RuntimeMissing {
@@ -169,6 +197,92 @@ pub enum ErrorKind {
         /// Its size in bytes.
         found: usize,
     },
+    /// No voice has this name.
+    #[error("no voice is called `{name}`\nhint: {}", suggestion(near))]
+    UnknownVoice {
+        /// The name given.
+        name: String,
+        /// Names that are like it, the most like first.
+        near: Vec<&'static str>,
+    },
+    /// The crate was built with feature `voices`, but with `KOKORO_MODEL_ARTIFACT=none` or for documentation.
+    #[error(
+        "no voices are embedded in this binary: it was built with `KOKORO_MODEL_ARTIFACT=none` or for documentation\nhint: build again without the variable, after `cargo xtask fetch`"
+    )]
+    NoVoicesEmbedded,
+    /// The bytes of an embedded voice are not those that were embedded.
+    #[error("the voice `{voice}` in this binary is damaged")]
+    VoiceDamaged {
+        /// The voice.
+        voice: Voice,
+    },
+    /// A mix of no voices.
+    #[error("a mix of no voices, expected at least one")]
+    MixEmpty,
+    /// A weight is negative, infinite, or not a number.
+    #[error("weight {index} of the mix is `{weight}`, expected a finite number from 0 up")]
+    MixWeight {
+        /// Its index.
+        index: usize,
+        /// The weight.
+        weight: f32,
+    },
+    /// All weights are 0.
+    #[error("the weights of the mix sum to 0")]
+    MixSum,
+    /// The weights given sum to 1 or more, and a voice has none.
+    #[error(
+        "the weights of the mix sum to `{given}`, which leaves nothing for a voice without a weight\nhint: give every voice a weight, or weights that sum to less than 1"
+    )]
+    NothingLeft {
+        /// The sum of the weights given.
+        given: f32,
+    },
+    /// What stands behind the colon is not a number.
+    #[error("the weight of `{voice}` is `{found}`, expected a number such as `0.3`")]
+    WeightSyntax {
+        /// The voice.
+        voice: Voice,
+        /// What was found.
+        found: String,
+    },
+    /// Text in this language cannot be turned into phonemes here.
+    #[error(
+        "text in the language `{language}` cannot be turned into phonemes, expected `en-us` or `en-gb`\nhint: give phonemes, which every voice speaks: `Synthesizer::stream_phonemes`"
+    )]
+    LanguageWithoutText {
+        /// The language.
+        language: Language,
+    },
+    /// The text has a word or a symbol that nothing is known to be spoken for.
+    #[error(
+        "`{word}`, behind {position} characters of the text, has no known pronunciation\nhint: leave it out, write it as it is spoken, or give its phonemes: `[{word}](/həlˈO/)`"
+    )]
+    Unpronounceable {
+        /// The word or the symbol.
+        word: String,
+        /// How many characters of the text stand before it.
+        position: usize,
+    },
+    /// There is no word in the text, and no sound in the phonemes.
+    #[error("nothing to say: expected at least one word")]
+    NothingToSay,
+    /// The text is too long to be said in one piece.
+    #[error(
+        "{bytes} bytes of text, expected at most {most}\nhint: `Synthesizer::stream` takes text of any length"
+    )]
+    TextTooLong {
+        /// The size of the text in bytes.
+        bytes: usize,
+        /// The most that is taken.
+        most: usize,
+    },
+    /// The speech was ended by a `Cancellation`.
+    #[error("the speech was cancelled")]
+    Cancelled,
+    /// A pool of no synthesizers.
+    #[error("a pool of no synthesizers, expected at least one")]
+    EmptyPool,
     /// The phonemes hold a symbol the model does not know; the source is the [`UnknownPhoneme`].
     #[error("the phonemes cannot be turned into tokens")]
     UnknownPhoneme,
@@ -207,4 +321,20 @@ pub enum ErrorKind {
     /// The profile could not be finished.
     #[error("ONNX Runtime could not finish the profile")]
     Profile,
+}
+
+/// Each place on a line of its own.
+fn listed(places: &[String]) -> String {
+    places.iter().fold(String::new(), |text, place| text + "\nlooked in: " + place)
+}
+
+/// What may have been meant.
+fn suggestion(near: &[&str]) -> String {
+    match near {
+        [] => format!("`Voice::ALL` lists the {} voices", Voice::ALL.len()),
+        names => {
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            format!("did you mean {}?", names.join(" or "))
+        }
+    }
 }

@@ -1,27 +1,47 @@
 //! Kokoro-82M text-to-speech as a build-time dependency.
 //!
-//! With feature `embed`, on by default, the binary holds a quantized model whose digest was checked at build
-//! time: `MODEL`, the bytes of an `.onnx` file, and `METADATA`, what it is and what it was made of. With feature
-//! `ort`, a `Synthesizer` runs it, or any other Kokoro model, on ONNX Runtime:
+//! The binary holds what it speaks with: a quantized model whose digest was checked at build time, and the styles of the
+//! voices. With all features a text becomes speech in four lines:
 //!
 //! ```no_run
-//! # #[cfg(all(feature = "embed", feature = "ort"))]
-//! # fn speak() -> Result<(), Box<dyn std::error::Error>> {
-//! use kokoro_model::{Runtime, Synthesizer, VoiceStyles, tokenize};
+//! # #[cfg(all(feature = "embed", feature = "text", feature = "voices"))]
+//! # fn speak() -> Result<(), kokoro_model::Error> {
+//! use kokoro_model::{Runtime, Synthesizer, Voice};
 //!
 //! let runtime = Runtime::from_path("libonnxruntime.so")?;
 //! let mut synthesizer = Synthesizer::embedded(&runtime)?;
-//! let voice = VoiceStyles::from_bytes(&std::fs::read("af_heart.bin")?)?;
-//! let phonemes = tokenize("həlˈO wˈɜɹld.")?;
-//! let audio = synthesizer.speak_tokens(&phonemes, voice.style(phonemes.len()), 1.0)?;
+//! let audio = synthesizer.say("Hello from one binary.", Voice::AfHeart, 1.0)?;
 //! audio.write_wav("hello.wav")?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # Which artifact is embedded
+//! # Features
 //!
-//! The build script looks in this order, checks the digest, and never opens a socket:
+//! | feature | gives | adds |
+//! |---|---|---|
+//! | `embed`, on by default | `MODEL`, the bytes of an `.onnx` file, and `METADATA`, what it is and what it was made of | the model, about 80 MB |
+//! | `ort` | `Synthesizer`, which runs it, or any other Kokoro model, on ONNX Runtime; `Pool`, `Cancellation` | |
+//! | `voices` | `Voice::styles` and a `Speaker` by name: the 54 voices of Kokoro v1.0 | 1.6 MB |
+//! | `text` | `Synthesizer::say` and `Synthesizer::stream` for English text; implies `ort` | 25 MB of dictionaries |
+//!
+//! # What speaks what
+//!
+//! A [`Voice`] is one of the 54 published; a [`Speaker`] is a voice, a mix such as `af_heart+am_adam:0.3`, or
+//! [`VoiceStyles`] of your own. `Synthesizer::say` gives all of a text at once, `Synthesizer::stream` sentence by sentence,
+//! so that the first sound comes early; joined they are the same. Text of other languages than English is given as
+//! phonemes, which `speak_phonemes` and `stream_phonemes` take, of any length; `speak_tokens` is one run of the model.
+//!
+//! # Where speech is split, and its pauses
+//!
+//! The model takes 510 phonemes at once. Text is [split](split_text) into sentences, and a longer sentence at the ends of
+//! clauses, or between words. Where two parts meet, the silence that the model makes is set to 0.06 s between words, 0.25 s
+//! at the end of a clause, 0.6 s of a sentence, 1 s of a paragraph, over the speed; the beginning and the end of a text
+//! stay as they are.
+//!
+//! # What is embedded
+//!
+//! The build script looks for the model in this order, checks the digest, and never opens a socket:
 //!
 //! 1. `KOKORO_MODEL_ARTIFACT`: the path of a `chosen.json`, or of an `.onnx` file with its metadata in the `.json`
 //!    file beside it. A relative path is taken from the folder of this package.
@@ -29,41 +49,76 @@
 //! 3. For a file that `chosen.json` names and that is not beside it: `<sha256>/<name>` in the folder
 //!    `KOKORO_MODEL_CACHE`, or else `kokoro-model` in the user's cache folder.
 //!
-//! `KOKORO_MODEL_ARTIFACT=none` builds without a model, for linting and documentation: `MODEL` is empty then, and
-//! `Synthesizer::embedded` returns an error. The build scripts of dependants read the digest and the path of what
-//! was embedded as `DEP_KOKORO_MODEL_SHA256` and `DEP_KOKORO_MODEL_PATH`.
+//! The voices are taken from `<sha256>/<name>.bin` in the same cache, where `cargo xtask fetch` puts them, by the digests
+//! of the recipe `models/kokoro-v1.0.toml`.
 //!
-//! The library itself reads no environment variable.
+//! `KOKORO_MODEL_ARTIFACT=none` builds without model and voices, for linting and documentation: `MODEL` is empty then, and
+//! `Synthesizer::embedded` and `Voice::styles` return an error. The build scripts of dependants read the digest and the
+//! path of what was embedded as `DEP_KOKORO_MODEL_SHA256` and `DEP_KOKORO_MODEL_PATH`.
+//!
+//! `Runtime::load` is the only function of the library that reads the environment.
 
 #[cfg(feature = "ort")]
 mod audio;
+#[cfg(feature = "ort")]
+mod cache_folder;
+#[cfg(feature = "ort")]
+mod cancellation;
 #[cfg(feature = "embed")]
 mod embedded;
 mod error;
 #[cfg(feature = "ort")]
 mod interface;
+mod language;
 mod metadata;
+#[cfg(feature = "voices")]
+mod packed;
+#[cfg(feature = "ort")]
+mod pause;
+#[cfg(feature = "ort")]
+mod pool;
 #[cfg(feature = "probe")]
 pub mod probe;
 #[cfg(feature = "ort")]
 mod runtime;
+mod speaker;
+#[cfg(feature = "ort")]
+mod speech;
+#[cfg(feature = "text")]
+mod spelling;
+mod split;
 #[cfg(feature = "ort")]
 mod synthesizer;
+#[cfg(feature = "text")]
+mod text;
 mod vocabulary;
 mod voice;
+mod voices;
 
 #[cfg(feature = "ort")]
 pub use audio::Audio;
+#[cfg(feature = "ort")]
+pub use cancellation::Cancellation;
 #[cfg(feature = "embed")]
 pub use embedded::{METADATA, MODEL};
 pub use error::{Error, ErrorKind};
+pub use language::{Gender, Language};
 pub use metadata::{
     Base, BaseKind, Chosen, Dimension, List, Metadata, OperatorSet, Precision, SessionOption, TensorInfo,
     Text,
 };
 #[cfg(feature = "ort")]
+pub use pool::{Pool, PooledSynthesizer};
+#[cfg(feature = "ort")]
 pub use runtime::Runtime;
+pub use speaker::Speaker;
+#[cfg(feature = "ort")]
+pub use speech::{SpeechStream, Utterance};
+pub use split::{Boundary, Piece, Pieces, split_phonemes, split_text};
 #[cfg(feature = "ort")]
 pub use synthesizer::{SAMPLE_RATE, Synthesizer, SynthesizerOptions};
+#[cfg(feature = "text")]
+pub use text::phonemize;
 pub use vocabulary::{UnknownPhoneme, token, tokenize};
 pub use voice::{MAX_PHONEMES, STYLE_LEN, Style, VoiceStyles};
+pub use voices::Voice;

@@ -7,6 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind};
 
+#[cfg(feature = "bundle-runtime")]
+mod bundle;
+#[cfg(feature = "bundle-runtime")]
+mod private;
+mod search;
+mod verified;
+
 /// The runtime in use. ONNX Runtime allows one environment per process, ever, so it is never released.
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 
@@ -31,6 +38,39 @@ impl Runtime {
     /// The least minor version of ONNX Runtime 1.x that will do.
     pub const NEEDED_MINOR: u32 = ort::MINOR_VERSION;
 
+    /// Looks for the library and starts its environment, or returns the one that this process runs already.
+    ///
+    /// The first that is there is taken:
+    ///
+    /// 1. the file that `KOKORO_ONNXRUNTIME` names;
+    /// 2. a file beside the executable: `libonnxruntime.so`, `libonnxruntime.dylib` or `onnxruntime.dll`, else the
+    ///    one with the highest version in its name, such as `libonnxruntime.so.1.26.0`. On Unix only if it belongs to
+    ///    root or to the owner of the executable and not everybody may write to it;
+    /// 3. with feature `bundle-runtime`, the library in this binary. It is unpacked once, into the folder `runtime`
+    ///    of the cache folder below, which is made for this user alone; without such a folder it is loaded from
+    ///    memory on Linux, else from a temporary folder;
+    /// 4. the library pinned for this platform in the cache that `cargo xtask` fills: the folder
+    ///    `KOKORO_MODEL_CACHE`, or else `kokoro-model` in the user's cache folder.
+    ///
+    /// The digests of 3 and 4 are checked each time before the file is opened as a library. What stands in the
+    /// first two places is the choice of whoever runs or installs the program, and is not checked.
+    ///
+    /// This is the only function of the crate that reads the environment: `KOKORO_ONNXRUNTIME`,
+    /// `KOKORO_MODEL_CACHE`, and what tells the user's cache folder and the folder for temporary files.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RuntimeNotFound`] with every place looked at; [`ErrorKind::BundleDamaged`] and
+    /// [`ErrorKind::RuntimeNotUnpacked`]; and for the library that is taken, as [`Self::from_path`].
+    pub fn load() -> Result<Self, Error> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = loaded.as_ref() {
+            return Ok(runtime.clone());
+        }
+        let runtime = search::Surroundings::read(|name| std::env::var_os(name)).load(Self::start)?;
+        *loaded = Some(runtime.clone());
+        Ok(runtime)
+    }
+
     /// Loads the library at `path` and starts its environment, or returns the one started before from the
     /// same file.
     ///
@@ -40,14 +80,7 @@ impl Runtime {
     /// [`ErrorKind::RuntimeMissing`], [`ErrorKind::NotARuntime`], [`ErrorKind::RuntimeTooOld`],
     /// [`ErrorKind::RuntimeFailed`], and [`ErrorKind::RuntimeAlreadyLoaded`] for a second library.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let given = path.as_ref();
-        // The canonical path tells whether two names mean one file, and keeps the loader from searching its
-        // own list of folders for a bare file name.
-        let path = fs_err::canonicalize(given)
-            .map_err(|source| Error::with_source(ErrorKind::RuntimeMissing { path: given.into() }, source))?;
-        if !path.is_file() {
-            return Err(ErrorKind::RuntimeMissing { path }.into());
-        }
+        let path = canonical(path.as_ref())?;
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = loaded.as_ref() {
             if runtime.inner.path == path {
@@ -90,7 +123,8 @@ impl Runtime {
         &self.inner.version
     }
 
-    /// The file it was loaded from, with symbolic links resolved.
+    /// The file it was loaded from, with symbolic links resolved. A bundled library that was loaded from memory or
+    /// from a temporary folder is there no longer.
     pub fn path(&self) -> &Path {
         &self.inner.path
     }
@@ -100,6 +134,14 @@ impl Runtime {
     pub fn build_info(&self) -> &'static str {
         ort::info()
     }
+}
+
+/// The path without symbolic links. It tells whether two names mean one file, and keeps the loader from searching its
+/// own list of folders for a bare file name.
+fn canonical(given: &Path) -> Result<PathBuf, Error> {
+    let path = fs_err::canonicalize(given)
+        .map_err(|source| Error::with_source(ErrorKind::RuntimeMissing { path: given.into() }, source))?;
+    if path.is_file() { Ok(path) } else { Err(ErrorKind::RuntimeMissing { path }.into()) }
 }
 
 impl fmt::Debug for Runtime {

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use ort::session::Session;
 use ort::session::builder::SessionBuilder;
+use ort::session::{RunOptions, Session};
 use ort::value::TensorRef;
 
 use crate::audio::Audio;
+use crate::cancellation::Cancellation;
 use crate::error::{Error, ErrorKind};
 use crate::interface::Interface;
 use crate::metadata::Metadata;
@@ -200,8 +201,23 @@ impl Synthesizer {
     /// [`ErrorKind::NoTokens`], [`ErrorKind::TooManyTokens`], [`ErrorKind::TokenOutOfVocabulary`] and
     /// [`ErrorKind::Speed`] before the model is run; [`ErrorKind::Inference`] and [`ErrorKind::NoAudio`] after.
     pub fn speak_tokens(&mut self, phoneme_ids: &[i64], style: &Style, speed: f32) -> Result<Audio, Error> {
+        self.speak_cancellable(phoneme_ids, style, speed, &Cancellation::new())
+    }
+
+    /// As [`Self::speak_tokens`], but [`ErrorKind::Cancelled`] if `cancellation` ended it.
+    pub(crate) fn speak_cancellable(
+        &mut self,
+        phoneme_ids: &[i64],
+        style: &Style,
+        speed: f32,
+        cancellation: &Cancellation,
+    ) -> Result<Audio, Error> {
         let tokens = checked(phoneme_ids, speed, self.vocabulary_size)?;
-        let samples = self.run(&tokens, style, speed).map_err(|source| {
+        let run = cancellation.run(|options| self.run(&tokens, style, speed, options));
+        let samples = run.ok_or(ErrorKind::Cancelled)?.map_err(|source| {
+            if cancellation.is_cancelled() {
+                return ErrorKind::Cancelled.into();
+            }
             Error::with_source(
                 ErrorKind::Inference { tokens: phoneme_ids.len() },
                 RuntimeMessage::from(source),
@@ -213,7 +229,13 @@ impl Synthesizer {
         Ok(Audio { samples, sample_rate: SAMPLE_RATE })
     }
 
-    fn run(&mut self, tokens: &[i64], style: &Style, speed: f32) -> ort::Result<Vec<f32>> {
+    fn run(
+        &mut self,
+        tokens: &[i64],
+        style: &Style,
+        speed: f32,
+        options: &RunOptions,
+    ) -> ort::Result<Vec<f32>> {
         let (style, speed) = (style.values().as_slice(), [speed]);
         let Interface { tokens: tokens_name, style: style_name, speed: speed_name, audio } = &self.interface;
         let inputs = ort::inputs![
@@ -221,7 +243,7 @@ impl Synthesizer {
             style_name.as_str() => TensorRef::from_array_view(([1, STYLE_LEN], style))?,
             speed_name.as_str() => TensorRef::from_array_view(([1], speed.as_slice()))?,
         ];
-        let outputs = self.session.run(inputs)?;
+        let outputs = self.session.run_with_options(inputs, options)?;
         let (_, samples) = outputs[audio.as_str()].try_extract_tensor::<f32>()?;
         Ok(samples.to_vec())
     }
@@ -240,10 +262,13 @@ impl Synthesizer {
 /// The `tokens` input of a sentence whose ids and speed are in order.
 pub(crate) fn checked(phoneme_ids: &[i64], speed: f32, vocabulary_size: u32) -> Result<Vec<i64>, ErrorKind> {
     let tokens = padded(phoneme_ids, vocabulary_size)?;
-    if !SPEEDS.contains(&speed) {
-        return Err(ErrorKind::Speed { found: speed });
-    }
+    check_speed(speed)?;
     Ok(tokens)
+}
+
+/// Refuses speeds that the model cannot speak at.
+pub(crate) fn check_speed(speed: f32) -> Result<(), ErrorKind> {
+    if SPEEDS.contains(&speed) { Ok(()) } else { Err(ErrorKind::Speed { found: speed }) }
 }
 
 /// The `tokens` input: the ids with the padding id 0 on both sides, as the model was trained on.

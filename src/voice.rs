@@ -76,6 +76,39 @@ impl VoiceStyles {
         Ok(Self { rows })
     }
 
+    /// Rows that were computed: one for each number of phonemes, from 1 up.
+    #[cfg(feature = "voices")]
+    pub(crate) fn from_rows(rows: Vec<[f32; STYLE_LEN]>) -> Result<Self, Error> {
+        let rows = rows.into_iter().map(Style::new).collect::<Result<_, _>>()?;
+        Ok(Self { rows })
+    }
+
+    /// A voice between voices: the mean of their styles by weight. Weights need not sum to 1.
+    ///
+    /// ```
+    /// # use kokoro_model::VoiceStyles;
+    /// # fn mixed(heart: VoiceStyles, adam: VoiceStyles) -> Result<VoiceStyles, kokoro_model::Error> {
+    /// VoiceStyles::mix(&[(heart, 0.7), (adam, 0.3)])
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::MixEmpty`] without a voice, [`ErrorKind::MixWeight`] for a weight that is negative or not finite,
+    /// [`ErrorKind::MixSum`] if all weights are 0.
+    pub fn mix(voices: &[(Self, f32)]) -> Result<Self, Error> {
+        let weights = normalized(voices.iter().map(|(_, weight)| *weight))?;
+        let rows = (0..MAX_PHONEMES).map(|row| {
+            let value = |column: usize| {
+                let parts = voices.iter().zip(&weights);
+                // In float64, so that a voice mixed with itself is itself.
+                parts.map(|((voice, _), weight)| weight * f64::from(voice.rows[row].0[column])).sum::<f64>()
+                    as f32
+            };
+            Style(std::array::from_fn(value))
+        });
+        Ok(Self { rows: rows.collect() })
+    }
+
     /// The style for an input of `phoneme_count` phonemes, the padding not counted.
     ///
     /// `n` phonemes take row `n − 1`, as in the published inference code (`pack[len(ps) - 1]`), so that the
@@ -84,6 +117,22 @@ impl VoiceStyles {
     pub fn style(&self, phoneme_count: usize) -> &Style {
         &self.rows[phoneme_count.clamp(1, MAX_PHONEMES) - 1]
     }
+}
+
+/// Weights that sum to 1.
+fn normalized(weights: impl Iterator<Item = f32>) -> Result<Vec<f64>, ErrorKind> {
+    let weights: Vec<f32> = weights.collect();
+    if weights.is_empty() {
+        return Err(ErrorKind::MixEmpty);
+    }
+    if let Some(index) = weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
+        return Err(ErrorKind::MixWeight { index, weight: weights[index] });
+    }
+    let sum: f64 = weights.iter().copied().map(f64::from).sum();
+    if sum == 0.0 {
+        return Err(ErrorKind::MixSum);
+    }
+    Ok(weights.into_iter().map(|weight| f64::from(weight) / sum).collect())
 }
 
 #[cfg(test)]
@@ -132,5 +181,34 @@ mod tests {
         values[7] = f32::NAN;
         let error = Style::new(values).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::StyleNotFinite { index: 7, value } if value.is_nan()));
+    }
+
+    #[test]
+    fn a_mix_is_the_weighted_mean() {
+        let flat = |value: f32| {
+            VoiceStyles::from_bytes(&value.to_le_bytes().repeat(MAX_PHONEMES * STYLE_LEN)).unwrap()
+        };
+        let mixed = VoiceStyles::mix(&[(flat(1.0), 1.0), (flat(-3.0), 3.0)]).unwrap();
+        assert_eq!(mixed, flat(-2.0));
+        let voice = VoiceStyles::from_bytes(&counting_voice()).unwrap();
+        for parts in [vec![(voice.clone(), 0.3)], vec![(voice.clone(), 0.3), (voice.clone(), 0.7)]] {
+            assert_eq!(VoiceStyles::mix(&parts).unwrap(), voice, "a voice with itself is itself");
+        }
+        let heavy = VoiceStyles::mix(&[(flat(1.0), f32::MAX), (flat(3.0), f32::MAX)]).unwrap();
+        assert_eq!(heavy, flat(2.0), "the sum of the weights may be out of range");
+    }
+
+    #[test]
+    fn what_cannot_be_mixed_has_its_kind() {
+        let voice = VoiceStyles::from_bytes(&counting_voice()).unwrap();
+        let kind = |weights: &[f32]| {
+            let parts: Vec<_> = weights.iter().map(|weight| (voice.clone(), *weight)).collect();
+            VoiceStyles::mix(&parts).unwrap_err().kind().clone()
+        };
+        assert_eq!(kind(&[]), ErrorKind::MixEmpty);
+        assert_eq!(kind(&[0.0, -0.0]), ErrorKind::MixSum);
+        assert_eq!(kind(&[1.0, -0.5]), ErrorKind::MixWeight { index: 1, weight: -0.5 });
+        assert_eq!(kind(&[f32::INFINITY]), ErrorKind::MixWeight { index: 0, weight: f32::INFINITY });
+        assert!(matches!(kind(&[f32::NAN]), ErrorKind::MixWeight { index: 0, weight } if weight.is_nan()));
     }
 }

@@ -83,7 +83,7 @@ fn the_help_of_each_command_names_its_options() {
         ("quantize", [&quantize[..], &quantize_too, &base, &sources].concat()),
         (
             "tune",
-            [&["--output <PATH>", "--threads <N>", "Calibrates activation ranges"], &base[..], &sources]
+            [&["--output <PATH>", "--threads <N>", "Searches which convolutions"], &base[..], &sources]
                 .concat(),
         ),
         ("smoke", [&["[MODEL]", "--json"], &sources[..]].concat()),

@@ -37,6 +37,9 @@ pub fn run(args: &TestArgs, workspace: &Workspace) -> Result<()> {
     let runtime = RuntimeRecipe::load(&workspace.models().join("onnxruntime.toml"))?;
     let library = fetcher.onnxruntime(&runtime)?;
     let models = test_models(workspace, &fetcher)?;
+    // With all features, the build embeds every voice.
+    let recipe = workspace.recipe()?;
+    fetcher.voices(&recipe, recipe.voice_names())?;
 
     let (models, library) = (models.to_string_lossy(), library.path.to_string_lossy());
     let variables = [("KOKORO_TEST_MODELS", &*models), ("KOKORO_TEST_ONNXRUNTIME", &*library)];

@@ -32,9 +32,11 @@ impl Stft {
         let mut spectrum = self.fft.make_output_vec();
         let mut scratch = self.fft.make_scratch_vec();
         for start in (0..frames).map(|index| index * self.hop) {
+            // With a hop longer than the window the last frame may begin behind the last sample.
+            let rest = samples.get(start..).unwrap_or_default();
             // The transform leaves its input in disorder. Where in it the window lies changes the phase only.
             frame.fill(0.0);
-            for ((value, sample), weight) in frame.iter_mut().zip(&samples[start..]).zip(&self.window) {
+            for ((value, sample), weight) in frame.iter_mut().zip(rest).zip(&self.window) {
                 *value = sample * weight;
             }
             self.fft
@@ -84,6 +86,14 @@ fn hann(length: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hop_may_be_longer_than_the_window() {
+        let spectrogram = Stft::new(8, 8, 100).magnitudes(&[1.0; 190]);
+        let frames: Vec<f32> = spectrogram.frames().map(|frame| frame[0]).collect();
+        // At 0, 100 and 200 samples, of which the last one has nothing in it.
+        assert_eq!((frames.len(), frames[0], frames[2]), (3, frames[1], 0.0));
+    }
 
     #[test]
     fn a_sine_in_the_middle_of_a_bin() {
