@@ -266,8 +266,12 @@ fn a_good_model_is_chosen_once_and_a_bad_one_does_not_replace_it() {
     let program = equipped();
     let folder = program.path("artifacts");
     let clear = models::write(&models::clear(), &program.path("clear.onnx"));
-    // Many rounds: a call takes a fraction of a millisecond, and single ones say nothing.
-    let first = quantize(&program, &clear, &["--runs", "20"]);
+    // Many rounds: a call takes a fraction of a millisecond, and single ones say nothing. Even so a busy machine may make
+    // either model seem the faster one, so that a refusal for speed alone gets another go.
+    let first = (0..5)
+        .map(|_| quantize(&program, &clear, &["--runs", "20"]))
+        .find(|ended| !ended.errors.contains("bench gate, `weights-int8`: `speed_ratio`"))
+        .expect("one of five runs is not refused for its speed");
     expect(
         &first,
         0,

@@ -132,9 +132,14 @@ fn quantized() -> Program {
     static MADE: LazyLock<Program> = LazyLock::new(|| {
         let program = Program::with_cache(users_cache());
         let model = models::write(&models::clear(), &program.path("clear.onnx")).display().to_string();
-        let arguments =
-            ["quantize", "--offline", "--artifacts", "artifacts", "--model", &model, "--runs", ROUNDS];
-        let ended = program.run(&arguments);
+        let place = ["quantize", "--offline", "--artifacts", "artifacts", "--model", &model];
+        // Of `static-int8` half as much speed again is asked for, which a model without large convolutions does not have.
+        let schemes = ["--scheme", "linear-int8", "--scheme", "weights-int8", "--runs", ROUNDS];
+        // A busy machine may make either model seem the faster one: a refusal for speed alone gets another go.
+        let ended = (0..5)
+            .map(|_| program.run(&[&place[..], &schemes].concat()))
+            .find(|ended| !ended.errors.contains("`speed_ratio` is"))
+            .expect("one of five runs is not refused for its speed");
         assert_eq!(ended.code, Some(0), "{}", ended.errors);
         assert!(ended.output.contains("report: `artifacts/report.html`"), "{}", ended.output);
         program

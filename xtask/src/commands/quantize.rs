@@ -118,6 +118,10 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
         return show(args, &results, &artifacts);
     }
 
+    if args.only.is_empty() {
+        // What speaks from one binary embeds every voice, also those that no sentence of the corpus is said by.
+        fetcher.voices(&recipe, recipe.voice_names())?;
+    }
     let judged = judge(args, workspace, &recipe, &fetcher, &base, &candidates)?;
     conclude(args, judged, candidates, &recipe, &artifacts, &console)
 }
