@@ -17,6 +17,8 @@ pub struct Artifact {
     pub copy: PathBuf,
     /// Its metadata, checked too.
     pub metadata: Metadata,
+    /// The copy of the `.prepared` file that the metadata names, checked as well.
+    pub prepared: Option<PathBuf>,
     /// The files that decided this, for `cargo::rerun-if-changed`.
     pub watched: Vec<PathBuf>,
 }
@@ -78,8 +80,9 @@ impl Search<'_> {
         self.failure.looked_in.extend([model.to_path_buf(), beside.clone()]);
         let metadata: Metadata = parse(&beside, &read(&beside)?)?;
         self.want(&metadata.sha256, &beside)?;
-        let copy = self.copy(model, &metadata)?;
-        Ok(Artifact { copy, metadata, watched: vec![model.to_path_buf(), beside] })
+        let folder = model.parent().unwrap_or(Path::new(""));
+        let watched = vec![model.to_path_buf(), beside.clone()];
+        self.taken(folder, &beside, model, metadata, watched)
     }
 
     /// The artifact that a `chosen.json` names: in its own folder, else in the cache.
@@ -108,8 +111,51 @@ impl Search<'_> {
             ));
         }
         let model = self.locate(folder, path, &chosen.file, &chosen.sha256)?;
-        let copy = self.copy(&model, &metadata)?;
-        Ok(Artifact { copy, metadata, watched: vec![path.to_path_buf(), metadata_path, model] })
+        let watched = vec![path.to_path_buf(), metadata_path.clone(), model.clone()];
+        self.taken(folder, &metadata_path, &model, metadata, watched)
+    }
+
+    /// The artifact with copies of `model` and of the `.prepared` file that the metadata, read from `named_by`, names.
+    fn taken(
+        &mut self,
+        folder: &Path,
+        named_by: &Path,
+        model: &Path,
+        metadata: Metadata,
+        mut watched: Vec<PathBuf>,
+    ) -> Result<Artifact, String> {
+        let prepared = self.prepared(folder, named_by, model, &metadata)?;
+        let copy = self.copy(model, &metadata)?;
+        let prepared = prepared.map(|(path, bytes)| {
+            watched.push(path);
+            // What was checked is what is embedded.
+            let copy = copy.with_extension("prepared");
+            fs_err::write(&copy, bytes).map(|()| copy).map_err(|error| error.to_string())
+        });
+        Ok(Artifact { copy, metadata, prepared: prepared.transpose()?, watched })
+    }
+
+    /// The `.prepared` file of `model` and its checked bytes, if the metadata names one.
+    fn prepared(
+        &mut self,
+        folder: &Path,
+        named_by: &Path,
+        model: &Path,
+        metadata: &Metadata,
+    ) -> Result<Option<(PathBuf, Vec<u8>)>, String> {
+        let Some(expected) = &metadata.prepared else { return Ok(None) };
+        if !digest::is_digest(&expected.sha256) {
+            return Err(not_a_digest(named_by, "prepared.sha256", &expected.sha256));
+        }
+        let name = model.with_extension("prepared");
+        let name = name.file_name().unwrap_or_default().to_string_lossy();
+        let path = self.locate(folder, named_by, &name, &expected.sha256)?;
+        let bytes = read(&path)?;
+        let found = sha256::hex_digest(bytes.as_slice()).map_err(|error| error.to_string())?;
+        if found != expected.sha256 {
+            return Err(wrong_digest(&path, &expected.sha256, &found));
+        }
+        Ok(Some((path, bytes)))
     }
 
     /// Notes the digest that is wanted, for the message.
@@ -185,7 +231,10 @@ fn check(
 fn remove_models(out: &Path) -> std::io::Result<()> {
     for entry in fs_err::read_dir(out)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "onnx" || extension == "part") {
+        if path
+            .extension()
+            .is_some_and(|extension| ["onnx", "part", "prepared"].iter().any(|it| extension == *it))
+        {
             fs_err::remove_file(path)?;
         }
     }

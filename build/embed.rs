@@ -14,8 +14,8 @@ const ALIGNMENT: u64 = 4096;
 /// # Errors
 /// A path that is not Unicode, which no source can hold.
 pub fn generate(artifact: Option<&Artifact>, target: &Target) -> Result<String, String> {
-    let Some(Artifact { copy, metadata, .. }) = artifact else {
-        return Ok(format!("{MODEL} = &[];\n{}", constants(&nothing())));
+    let Some(Artifact { copy, metadata, prepared, .. }) = artifact else {
+        return Ok(format!("{MODEL} = &[];\n{PREPARED} = &[];\n{}", constants(&nothing())));
     };
     let path = copy.to_str().ok_or_else(|| format!("`{}` is not Unicode", copy.display()))?;
     let model = match Format::of(target) {
@@ -26,11 +26,21 @@ pub fn generate(artifact: Option<&Artifact>, target: &Target) -> Result<String, 
              {MODEL} = &BYTES.0;\n"
         ),
     };
-    Ok(model + &constants(metadata))
+    let prepared = match prepared {
+        Some(path) => {
+            let path = path.to_str().ok_or_else(|| format!("`{}` is not Unicode", path.display()))?;
+            format!("{PREPARED} = include_bytes!({path:?});\n")
+        }
+        None => format!("{PREPARED} = &[];\n"),
+    };
+    Ok(model + &prepared + &constants(metadata))
 }
 
 /// A static, never a constant: a constant would be copied into each use.
 const MODEL: &str = "/// The model in the `.onnx` format, aligned to 4096 bytes.\npub static MODEL: &[u8]";
+
+/// A megabyte, which rustc may well read itself.
+const PREPARED: &str = "/// What loads [`MODEL`] quickly, see `Synthesizer::from_prepared`; empty where there is none.\npub static PREPARED: &[u8]";
 
 /// The object formats whose assembler syntax is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +145,7 @@ fn nothing() -> Metadata {
         session_options: List::default(),
         licence: "".into(),
         attribution: "".into(),
+        prepared: None,
     }
 }
 
@@ -189,6 +200,14 @@ fn constants(metadata: &Metadata) -> String {
     field("session_options", session_options);
     field("licence", text(&metadata.licence));
     field("attribution", text(&metadata.attribution));
+    let prepared = metadata.prepared.as_ref().map_or("None".to_owned(), |file| {
+        let (sha256, onnxruntime) = (text(&file.sha256), text(&file.onnxruntime));
+        format!(
+            "Some(crate::metadata::PreparedFile {{ sha256: {sha256}, bytes: {}, onnxruntime: {onnxruntime} }})",
+            file.bytes
+        )
+    });
+    field("prepared", prepared);
     source + "};\n"
 }
 

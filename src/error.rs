@@ -81,6 +81,14 @@ pub enum ErrorKind {
         /// Each place in the order of trying, with what was wrong there.
         looked_in: Vec<String>,
     },
+    /// What prepares a model for a quick start is damaged, or of another model.
+    #[error(
+        "the prepared graph does not fit the model: {reason}\nhint: `cargo xtask quantize --force` makes both again"
+    )]
+    PreparedDamaged {
+        /// What was expected and what was found.
+        reason: String,
+    },
     /// There is no file where the runtime was said to be.
     #[error("no ONNX Runtime library at `{}`\nhint: give the path of `libonnxruntime.so`, `libonnxruntime.dylib` or `onnxruntime.dll`", path.display())]
     RuntimeMissing {

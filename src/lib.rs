@@ -77,6 +77,10 @@ mod packed;
 mod pause;
 #[cfg(feature = "ort")]
 mod pool;
+#[cfg(all(feature = "ort", feature = "probe"))]
+pub mod prepared;
+#[cfg(all(feature = "ort", not(feature = "probe")))]
+mod prepared;
 #[cfg(feature = "probe")]
 pub mod probe;
 #[cfg(feature = "ort")]
@@ -100,12 +104,12 @@ pub use audio::Audio;
 #[cfg(feature = "ort")]
 pub use cancellation::Cancellation;
 #[cfg(feature = "embed")]
-pub use embedded::{METADATA, MODEL};
+pub use embedded::{METADATA, MODEL, PREPARED};
 pub use error::{Error, ErrorKind};
 pub use language::{Gender, Language};
 pub use metadata::{
-    Base, BaseKind, Chosen, Dimension, List, Metadata, OperatorSet, Precision, SessionOption, TensorInfo,
-    Text,
+    Base, BaseKind, Chosen, Dimension, List, Metadata, OperatorSet, Precision, PreparedFile, SessionOption,
+    TensorInfo, Text,
 };
 #[cfg(feature = "ort")]
 pub use pool::{Pool, PooledSynthesizer};

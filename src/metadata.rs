@@ -52,6 +52,20 @@ pub struct Metadata {
     pub licence: Text,
     /// Whom to name when the artifact is passed on.
     pub attribution: Text,
+    /// The file beside the artifact with which the engine loads it quickly; `null` where none was made.
+    pub prepared: Option<PreparedFile>,
+}
+
+/// A `.prepared` file, named as its artifact otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreparedFile {
+    /// Its digest.
+    pub sha256: Text,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The version of ONNX Runtime that optimized the graph in it, such as `1.26`.
+    pub onnxruntime: Text,
 }
 
 /// The float model that an artifact was made from.

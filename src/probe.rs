@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{TensorRef, ValueRef};
 
@@ -105,6 +107,23 @@ impl Probe {
         let audio = values.remove(audio).map_or(Vec::new(), |tensor| tensor.values);
         Ok(Probed { audio, values })
     }
+}
+
+/// Has ONNX Runtime write `model` to `path` as it optimizes it when it loads it, but for what depends on the processor.
+///
+/// # Errors
+/// [`ErrorKind::SessionOption`], and [`ErrorKind::ModelRejected`] with what the runtime said.
+pub fn write_optimized(
+    runtime: &Runtime,
+    model: &[u8],
+    options: &SynthesizerOptions,
+    path: &Path,
+) -> Result<(), Error> {
+    let session = options.session(runtime, "model to optimize", model.len() as u64, |builder| {
+        let builder = builder.clone().with_optimization_level(GraphOptimizationLevel::Level2)?;
+        builder.with_optimized_model_path(path)?.commit_from_memory(model)
+    });
+    session.map(drop)
 }
 
 /// Any model of which all inputs and outputs are float32, ready to run. One thread at a time.

@@ -7,22 +7,19 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-use tempfile::TempDir;
-
 #[path = "../build/mod.rs"]
 mod build;
+#[path = "common/room.rs"]
+mod room;
 
 use build::artifact::{Failure, resolve};
 use build::embed::{Format, assembly, generate};
 use build::metadata::{Chosen, Metadata};
 use build::settings::{Settings, Source, Target, cache};
-
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
+use room::{Room, hex};
 
 const MODEL: &[u8] = b"the bytes of a model";
+const PREPARED: &[u8] = b"its graph in parts";
 
 fn metadata_json() -> serde_json::Value {
     serde_json::json!({
@@ -35,51 +32,19 @@ fn metadata_json() -> serde_json::Value {
         "vocabulary_size": 178, "sample_rate": 24_000,
         "precisions": [{"precision": "int8", "tensors": 3, "bytes": 5}],
         "session_options": [{"key": "session.disable_quant_qdq", "value": "1"}],
-        "licence": "Apache-2.0", "attribution": "a \"quoted\" \\ name"
+        "licence": "Apache-2.0", "attribution": "a \"quoted\" \\ name",
+        "prepared": {"sha256": hex(PREPARED), "bytes": PREPARED.len(), "onnxruntime": "1.26"}
     })
 }
 
-/// A package with `artifacts/`, a cache and an `OUT_DIR`, all in one folder that is removed at the end.
-struct Room {
-    folder: TempDir,
-    settings: Settings,
-}
-
 impl Room {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        for name in ["artifacts", "cache", "out"] {
-            fs_err::create_dir(path(name)).unwrap();
-        }
-        let settings = Settings {
-            source: Source::Package(path("artifacts").join("chosen.json")),
-            cache: Some(path("cache")),
-            package: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
-            out: path("out"),
-            // Without a compiler the digest is computed here; one test below covers the helper.
-            rustc: None,
-            linker: None,
-            target: Target::default(),
-        };
-        Self { folder, settings }
-    }
-
     /// A room whose artifact is complete.
     fn complete() -> Self {
         let room = Self::new();
         room.write("artifacts/a.onnx", MODEL);
+        room.write("artifacts/a.prepared", PREPARED);
         room.write_metadata(&metadata_json());
         room
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        fs_err::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        fs_err::write(self.path(name), bytes).unwrap();
     }
 
     /// Writes the metadata, and a `chosen.json` that fits it.
@@ -105,8 +70,7 @@ impl Room {
     /// The failure, after a look that nothing was left in `OUT_DIR`.
     fn failure(&self) -> Failure {
         let failure = resolve(&self.settings).unwrap_err();
-        let left: Vec<_> = fs_err::read_dir(self.path("out")).unwrap().map(|it| it.unwrap().path()).collect();
-        assert_eq!(left, Vec::<PathBuf>::new(), "half-written: {failure}");
+        assert!(self.left_in_out().is_empty(), "half-written: {failure}");
         let text = failure.to_string();
         assert!(text.contains("`cargo xtask quantize`"), "{text}");
         failure
@@ -128,8 +92,8 @@ fn the_chosen_artifact_is_copied_under_its_digest() {
     assert_eq!(artifact.copy, room.path("out").join(format!("{}.onnx", hex(MODEL))));
     assert_eq!(fs_err::read(&artifact.copy).unwrap(), MODEL);
     assert_eq!(serde_json::to_value(&artifact.metadata).unwrap(), metadata_json());
-    let watched =
-        ["artifacts/chosen.json", "artifacts/a.json", "artifacts/a.onnx"].map(|name| room.path(name));
+    let names = ["artifacts/chosen.json", "artifacts/a.json", "artifacts/a.onnx", "artifacts/a.prepared"];
+    let watched = names.map(|name| room.path(name));
     assert_eq!(artifact.watched, watched);
 }
 
@@ -137,8 +101,50 @@ fn the_chosen_artifact_is_copied_under_its_digest() {
 fn a_new_model_replaces_the_copy_of_the_old_one() {
     let room = Room::complete();
     room.write("out/old.onnx", b"old");
+    room.write("out/old.prepared", b"old");
     resolve(&room.settings).unwrap();
-    assert_eq!(fs_err::read_dir(room.path("out")).unwrap().count(), 1);
+    assert_eq!(room.left_in_out().len(), 2);
+}
+
+#[test]
+fn the_prepared_file_is_checked_and_embedded_with_the_model() {
+    let room = Room::complete();
+    let artifact = resolve(&room.settings).unwrap().unwrap();
+    let copy = artifact.prepared.clone().unwrap();
+    assert_eq!(fs_err::read(&copy).unwrap(), PREPARED);
+    let source = generate(Some(&artifact), &room.settings.target).unwrap();
+    let path = copy.to_str().unwrap();
+    assert!(source.contains(&format!("pub static PREPARED: &[u8] = include_bytes!({path:?});")), "{source}");
+    assert!(source.contains(&hex(PREPARED)), "{source}");
+}
+
+#[test]
+fn without_a_prepared_file_the_model_is_embedded_alone() {
+    let room = Room::complete();
+    let mut metadata = metadata_json();
+    metadata["prepared"] = serde_json::Value::Null;
+    room.write_metadata(&metadata);
+    let artifact = resolve(&room.settings).unwrap().unwrap();
+    assert_eq!(artifact.prepared, None);
+    let source = generate(Some(&artifact), &room.settings.target).unwrap();
+    assert!(
+        source.contains("pub static PREPARED: &[u8] = &[];") && source.contains("prepared: None,"),
+        "{source}"
+    );
+}
+
+#[test]
+fn a_prepared_file_that_is_missing_or_another_is_refused() {
+    let room = Room::complete();
+    room.write("artifacts/a.prepared", b"another graph");
+    room.fails_with(&["artifacts/a.prepared", &hex(PREPARED), &hex(b"another graph")]);
+    fs_err::remove_file(room.path("artifacts/a.prepared")).unwrap();
+    let cached = room.path("cache").join(hex(PREPARED)).join("a.prepared");
+    room.fails_with(&["`a.prepared` is missing", &format!("looked in: `{}`", cached.display())]);
+    let mut metadata = metadata_json();
+    metadata["prepared"]["sha256"] = "f00".into();
+    room.write_metadata(&metadata);
+    room.fails_with(&["`prepared.sha256` = `f00`, expected 64 lower-case hexadecimal digits"]);
 }
 
 #[test]

@@ -2,55 +2,17 @@
 #![cfg(feature = "bundle-runtime")]
 #![allow(missing_docs, dead_code, reason = "the modules of another crate, used in part")]
 
-use std::path::{Path, PathBuf};
-
-use sha2::{Digest, Sha256};
-use tempfile::TempDir;
+use std::path::Path;
 
 #[path = "../build/mod.rs"]
 mod build;
+#[path = "common/room.rs"]
+mod room;
 
 use build::bundle::{Failure, resolve};
 use build::runtime::{Pinned, generate, pinned, platform};
-use build::settings::{Settings, Source, Target};
-
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
-/// A cache and an `OUT_DIR` in one folder that is removed at the end.
-struct Room {
-    folder: TempDir,
-    settings: Settings,
-}
-
-impl Room {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        fs_err::create_dir(path("out")).unwrap();
-        let settings = Settings {
-            source: Source::Package(path("chosen.json")),
-            cache: Some(path("cache")),
-            package: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
-            out: path("out"),
-            // Without a compiler the digest is computed here; `build_script.rs` covers the helper.
-            rustc: None,
-            linker: None,
-            target: Target::default(),
-        };
-        Self { folder, settings }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        fs_err::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        fs_err::write(self.path(name), bytes).unwrap();
-    }
-}
+use build::settings::{Source, Target};
+use room::{Room, hex};
 
 const LIBRARY: &[u8] = b"the bytes of a library, the bytes of a library, the bytes of a library";
 
@@ -64,10 +26,6 @@ fn complete() -> Room {
     room
 }
 
-fn left_in_out(room: &Room) -> usize {
-    fs_err::read_dir(room.path("out")).unwrap().count()
-}
-
 #[track_caller]
 fn fails_with(pinned: Option<&Pinned>, room: &Room, parts: &[&str]) {
     let failure: Failure = resolve(pinned, &room.settings).unwrap_err();
@@ -75,7 +33,7 @@ fn fails_with(pinned: Option<&Pinned>, room: &Room, parts: &[&str]) {
     for part in parts.iter().chain(&["hint: `cargo xtask fetch onnxruntime`"]) {
         assert!(text.contains(part), "expected `{part}` in:\n{text}");
     }
-    assert_eq!(left_in_out(room), 0, "half-written: {text}");
+    assert!(room.left_in_out().is_empty(), "half-written: {text}");
 }
 
 #[test]
@@ -85,7 +43,7 @@ fn the_library_is_compressed_under_its_digest_once() {
     assert_eq!(bundle.compressed, room.path("out").join(format!("{}.zst", hex(LIBRARY))));
     let compressed = fs_err::read(&bundle.compressed).unwrap();
     assert_eq!(zstd::bulk::decompress(&compressed, 1 << 20).unwrap(), LIBRARY);
-    assert_eq!(left_in_out(&room), 1);
+    assert_eq!(room.left_in_out(), std::slice::from_ref(&bundle.compressed));
 
     let first = fs_err::metadata(&bundle.compressed).unwrap().modified().unwrap();
     resolve(Some(&library()), &room.settings).unwrap().unwrap();

@@ -5,22 +5,20 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 #[path = "../build/mod.rs"]
 mod build;
+#[path = "common/room.rs"]
+mod room;
 
 use build::packing::{Failure, compress, pack};
 use build::recipe::{PATH, Voices, read};
-use build::settings::{Settings, Source, Target};
+use build::settings::{Settings, Source};
 use build::voices::generate;
+use room::hex;
 
 const BYTES: usize = 510 * 256 * 4;
-
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
 
 /// A cache with two voices of flat styles.
 struct Room {
@@ -31,16 +29,7 @@ struct Room {
 
 impl Room {
     fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let settings = Settings {
-            source: Source::Package(folder.path().join("chosen.json")),
-            cache: Some(folder.path().join("cache")),
-            package: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
-            out: folder.path().to_path_buf(),
-            rustc: None,
-            linker: None,
-            target: Target::default(),
-        };
+        let room::Room { folder, settings } = room::Room::new();
         let voices = Voices { bytes: BYTES as u64, sha256: BTreeMap::new() };
         let mut room = Self { folder, settings, voices };
         for (name, value) in [("af_a", 0.5_f32), ("bm_b", -0.25)] {

@@ -22,6 +22,7 @@ pub mod int8;
 pub mod interface;
 pub mod model;
 pub mod order;
+pub mod prepared;
 pub mod probe;
 pub mod restore;
 pub mod rewrite;

@@ -2,12 +2,12 @@
 
 mod linear_int8;
 mod static_int8;
-mod storage;
+pub(crate) mod storage;
 mod weights_int8;
 
 pub use linear_int8::LinearInt8;
 pub use static_int8::StaticInt8;
-pub use storage::Bits;
+pub use storage::{Bits, Found};
 pub use weights_int8::WeightsInt8;
 
 use regex::Regex;

@@ -12,6 +12,9 @@ use kokoro_model::{Chosen, Metadata};
 use crate::digest::{Digest, HashingWriter};
 use crate::files::{lock, read_json, write_atomically, write_json};
 
+/// How the names of the files end that artifacts are loaded with quickly.
+pub const PREPARED: &str = "prepared";
+
 /// The folder that build.rs reads from.
 #[derive(Debug, Clone)]
 pub struct Artifacts {
@@ -34,6 +37,15 @@ impl Artifact {
     /// The metadata's digest is none.
     pub fn sha256(&self) -> Result<Digest> {
         Ok(self.metadata.sha256.parse()?)
+    }
+
+    /// What is in the `.prepared` file beside it, where there is one.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn prepared(&self) -> Result<Option<Vec<u8>>> {
+        let path = self.path.with_extension(PREPARED);
+        Ok(if self.metadata.prepared.is_some() { Some(fs_err::read(path)?) } else { None })
     }
 }
 
@@ -107,17 +119,17 @@ impl Artifacts {
         find_in(&self.staged(), base, scheme)
     }
 
-    /// Writes a candidate and its metadata into `staged/`. `metadata` gets digest and size of what `write`
-    /// wrote.
+    /// Writes a candidate, its `.prepared` file and its metadata into `staged/`. `describe` gets the file that `write`
+    /// wrote, its digest and its size, and returns the metadata and what the `.prepared` file holds, if there is one.
     ///
     /// # Errors
-    /// The disk's; nothing is left under the candidate's name then.
+    /// The disk's, and those of `describe`; there is no metadata then, so nothing takes the file for a candidate.
     pub fn stage(
         &self,
         base: &str,
         scheme: &str,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-        metadata: impl FnOnce(Digest, u64) -> Metadata,
+        describe: impl FnOnce(&Path, Digest, u64) -> Result<(Metadata, Option<Vec<u8>>)>,
     ) -> Result<Artifact> {
         let path = self.staged().join(file_name(base, scheme));
         let mut written = None;
@@ -130,7 +142,12 @@ impl Artifacts {
         })
         .with_context(|| format!("cannot write `{}`", path.display()))?;
         let (bytes, sha256) = written.context("nothing was written")?;
-        let metadata = metadata(sha256, bytes);
+        let (metadata, prepared) = describe(&path, sha256, bytes)?;
+        if let Some(prepared) = prepared {
+            let path = path.with_extension(PREPARED);
+            let written = write_atomically(&path, |file| file.write_all(&prepared));
+            written.with_context(|| format!("cannot write `{}`", path.display()))?;
+        }
         write_json(&path.with_extension("json"), &metadata)?;
         Ok(Artifact { metadata, path })
     }
@@ -196,7 +213,14 @@ fn find_in(folder: &Path, base: &str, scheme: &str) -> Result<Option<Artifact>> 
     }
     // Metadata of another version is no error: the artifact is simply made again.
     let Ok(metadata) = read_json::<Metadata>(&json) else { return Ok(None) };
-    let good = Digest::of_file(&path)?.to_string() == metadata.sha256;
+    let is_good = |path: &Path, sha256: &str| {
+        Ok::<_, anyhow::Error>(path.exists() && Digest::of_file(path)?.to_string() == sha256)
+    };
+    let good = is_good(&path, &metadata.sha256)?
+        && match &metadata.prepared {
+            Some(prepared) => is_good(&path.with_extension(PREPARED), &prepared.sha256)?,
+            None => true,
+        };
     Ok(good.then_some(Artifact { metadata, path }))
 }
 
@@ -206,7 +230,10 @@ fn move_to(artifact: Artifact, folder: &Path) -> Result<Artifact> {
         return Ok(artifact);
     }
     fs_err::create_dir_all(folder)?;
-    // The metadata goes first: a model whose metadata is of another one is made again, never trusted.
+    if artifact.metadata.prepared.is_some() {
+        fs_err::rename(artifact.path.with_extension(PREPARED), path.with_extension(PREPARED))?;
+    }
+    // The metadata goes before the model: a model whose metadata is of another one is made again, never trusted.
     fs_err::rename(artifact.path.with_extension("json"), path.with_extension("json"))?;
     fs_err::rename(&artifact.path, &path)?;
     Ok(Artifact { path, ..artifact })

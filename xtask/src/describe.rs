@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use anyhow::{Context as _, Result};
-use kokoro_model::{Base as MetadataBase, Dimension, Metadata, OperatorSet, Precision, TensorInfo};
+use kokoro_model::{
+    Base as MetadataBase, Dimension, Metadata, OperatorSet, Precision, PreparedFile, TensorInfo,
+};
 use quantizer::interface::{self, Port};
 use quantizer::proto::ModelProto;
 use quantizer::{census, model};
@@ -71,12 +73,20 @@ pub fn metadata(
         session_options: Cow::Borrowed(&[]),
         licence: file.licence.clone().into(),
         attribution: file.attribution.clone().into(),
+        prepared: None,
     })
 }
 
 /// Adds digest and size once the file is written.
 pub fn with_file(metadata: Metadata, sha256: Digest, bytes: u64) -> Metadata {
     Metadata { sha256: sha256.to_string().into(), bytes, ..metadata }
+}
+
+/// Adds what the `.prepared` file beside it holds, and the version of the runtime that optimized its graph.
+pub fn with_prepared(metadata: Metadata, prepared: &[u8], version: &str) -> Metadata {
+    let sha256 = Digest::of(prepared).to_string().into();
+    let file = PreparedFile { sha256, bytes: prepared.len() as u64, onnxruntime: version.to_owned().into() };
+    Metadata { prepared: Some(file), ..metadata }
 }
 
 /// How many token ids the model has embeddings for.

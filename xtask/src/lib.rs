@@ -19,6 +19,7 @@ pub mod judge;
 pub mod parts;
 pub mod plan;
 pub mod planning;
+pub mod prepare;
 pub mod recipe;
 pub mod report;
 pub mod results;

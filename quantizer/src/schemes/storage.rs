@@ -1,7 +1,7 @@
 //! How a weight is stored as integers that a runtime's constant folding turns back into floats.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{integer_attribute, node, string_attribute};
+use crate::graph::{View, integer_attribute, is, node, string_attribute};
 use crate::int8::{self, Channels, Range};
 use crate::proto::{NodeProto, TensorProto, tensor_proto::DataType};
 use crate::tensor;
@@ -50,6 +50,30 @@ pub(super) struct Stored {
     /// The initializers beside it: the scale, and what unpacks further bits.
     pub(super) others: Vec<TensorProto>,
     pub(super) nodes: Vec<NodeProto>,
+}
+
+/// The initializers that a weight is stored in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found<'a> {
+    /// The int8 of each element.
+    pub levels: &'a TensorProto,
+    /// A scale for each channel, of the shape that broadcasts over the levels.
+    pub scale: &'a TensorProto,
+    /// The packed lower bits, and how many each element has.
+    pub finer: Option<(&'a TensorProto, u32)>,
+}
+
+/// How the weight `name` is stored; `None` if it is no stored weight.
+pub fn find<'a>(view: &View<'a>, name: &str) -> Option<Found<'a>> {
+    let is_last = |node: &NodeProto| is(node, "Mul") && node.name() == format!("{name}_Mul");
+    view.producer(name).filter(|node| is_last(node))?;
+    let initializer = |what: &str| view.initializer(&format!("{name}_{what}"));
+    let finer = match initializer("low") {
+        // As many places as a byte has parts.
+        Some(low) => Some((low, 8 / u32::try_from(*initializer("places")?.dims.last()?).ok()?)),
+        None => None,
+    };
+    Some(Found { levels: initializer("int8")?, scale: initializer("scale")?, finer })
 }
 
 /// Stores `weight` with one scale for each position along `axes`.

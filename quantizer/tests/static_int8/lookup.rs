@@ -162,6 +162,25 @@ fn what_is_no_function_of_one_norm_is_computed() {
     assert_eq!(change(&falls), 1);
 }
 
+/// However long a chain is, it is followed for sixteen nodes and no further; deeper, it would be a matter of the stack.
+#[test]
+fn a_chain_that_is_too_long_is_computed() {
+    let layout = Layout::plain(CHANNELS, CHANNELS, 1);
+    for (length, tables) in [(16, 1), (17, 0), (100_000, 0)] {
+        let mut graph = two_chains();
+        graph.node = vec![norm("a", "x")];
+        let mut last = "a/norm".to_owned();
+        for position in 1..=length {
+            let sum = if position == length { "a".to_owned() } else { format!("a/{position}") };
+            graph.node.push(node("Add", &sum, &[&last, "alpha"], &[&sum]));
+            last = sum;
+        }
+        graph.node.push(layout.node("first", &["a", "w"], "y"));
+        let (graph, _) = quantized(graph, &with_tables());
+        assert_eq!(count(&graph, "GatherElements"), tables, "{length} nodes");
+    }
+}
+
 /// In front of a convolution that stays float, a table of floats reaches three times as far and is four times as fine.
 #[test]
 fn a_float_convolution_reads_floats_from_its_table() {

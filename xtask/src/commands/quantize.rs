@@ -15,6 +15,7 @@ use crate::gates::Gate;
 use crate::judge::{Judge, Judged};
 use crate::plan::Plan;
 use crate::planning::Planner;
+use crate::prepare::prepare;
 use crate::recipe::Recipe;
 use crate::report;
 use crate::results::Results;
@@ -36,6 +37,8 @@ pub struct QuantizeArgs {
     pub schemes: Vec<SchemeName>,
 
     /// Run only this gate; may be given more than once. Nothing is chosen then
+    ///
+    /// What the other gates said of the same files before stays in the results.
     #[arg(long, value_enum, value_name = "GATE")]
     pub only: Vec<Gate>,
 
@@ -111,7 +114,8 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
             None
         };
         let made_of = MadeOf { base: &base, recipe: &recipe, plan: plan.as_ref() };
-        candidates.push(candidate(scheme, made_of, &artifacts, args.force, &console)?);
+        let tools = Tools { workspace, fetcher: &fetcher, artifacts: &artifacts };
+        candidates.push(candidate(scheme, made_of, tools, args.force)?);
     }
     if let Some(results) = up_to_date(args, &candidates, &artifacts, workspace, &recipe)? {
         console.say("everything is up to date: nothing to fetch, quantize or judge; `--force` does it again");
@@ -141,15 +145,18 @@ struct MadeOf<'a> {
     plan: Option<&'a Plan>,
 }
 
+/// What candidates are made with.
+#[derive(Clone, Copy)]
+struct Tools<'a> {
+    workspace: &'a Workspace,
+    fetcher: &'a Fetcher,
+    artifacts: &'a Artifacts,
+}
+
 /// The candidate of `scheme` as it is on the disk if it is up to date, else made now.
-fn candidate(
-    scheme: SchemeName,
-    made_of: MadeOf<'_>,
-    artifacts: &Artifacts,
-    force: bool,
-    console: &Console,
-) -> Result<Candidate> {
-    let MadeOf { base, recipe, plan } = made_of;
+fn candidate(scheme: SchemeName, made_of: MadeOf<'_>, tools: Tools<'_>, force: bool) -> Result<Candidate> {
+    let (MadeOf { base, recipe, plan }, Tools { workspace, fetcher, artifacts }) = (made_of, tools);
+    let console = workspace.console();
     let name = file_name(&base.name, scheme.as_str());
     if !force {
         for found in [
@@ -183,7 +190,15 @@ fn candidate(
         &base.name,
         scheme.as_str(),
         |mut file| quantizer::model::encode(&model, &mut file),
-        |sha256, bytes| describe::with_file(metadata, sha256, bytes),
+        |path, sha256, bytes| {
+            let metadata = describe::with_file(metadata, sha256, bytes);
+            let (runtime, _) = workspace.runtime(fetcher)?;
+            let artifact = fs_err::read(path)?.into();
+            let prepared =
+                prepare(&runtime, &artifact, &metadata, recipe, &artifacts.staged().join("prepare.tmp"))
+                    .with_context(|| format!("`{name}` cannot be prepared"))?;
+            Ok((describe::with_prepared(metadata, &prepared, runtime.version()), Some(prepared)))
+        },
     )?;
     console.say(&format!(
         "made `{name}`: {} weights as INT8, {} kept, {:.1} MiB in {:.1} s",
@@ -203,6 +218,7 @@ fn is_current(artifact: &Artifact, MadeOf { base, recipe, plan }: MadeOf<'_>) ->
         && metadata.recipe_sha256 == recipe.sha256.to_string()
         && metadata.plan_sha256.as_deref() == plan.map(|plan| plan.sha256.to_string()).as_deref()
         && metadata.tool_version == quantizer::VERSION
+        && metadata.prepared.is_some()
 }
 
 /// The results of the last run, if they are of these candidates and all of them passed all gates.
@@ -269,6 +285,9 @@ fn conclude(
 ) -> Result<()> {
     let refused: Vec<SchemeName> = failures.iter().map(|failure| failure.scheme).collect();
     let whole = args.only.is_empty();
+    if !whole && let Ok(earlier) = Results::read(&artifacts.results()) {
+        results.keep(earlier, &args.only);
+    }
     let standing = artifacts.chosen()?.map(|artifact| artifact.path);
     let mut passed = Vec::new();
     for Candidate { scheme, artifact } in candidates {

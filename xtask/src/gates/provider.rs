@@ -84,7 +84,9 @@ fn profile(
 ) -> Result<Result<Profile>> {
     let scratch = Scratch::new(scratch.to_path_buf()).context("no folder for the profile")?;
     let options = subject.options.clone().profile(scratch.folder().join("profile"));
-    let mut synthesizer = match subject.load(runtime, &options) {
+    // Of the graph that any runtime loads, not of the parts that it was prepared in.
+    let whole = Subject { prepared: None, ..subject.clone() };
+    let mut synthesizer = match whole.load(runtime, &options) {
         Ok((synthesizer, _)) => synthesizer,
         Err(error) => return Ok(Err(error)),
     };

@@ -25,6 +25,8 @@ pub struct Subject {
     pub model: Bytes,
     /// The digest of these bytes.
     pub sha256: Digest,
+    /// What it is loaded with quickly, of an artifact.
+    pub prepared: Option<Bytes>,
     /// The options that it ships with, or that the base is run with; threads and profile are the gates' to set.
     pub options: SynthesizerOptions,
     /// Nodes of the file per operator, as [`census::operators`] names them.
@@ -55,6 +57,7 @@ impl Subject {
         );
         Ok(Self {
             sha256: Digest::of(&bytes),
+            prepared: None,
             options,
             operators: census::operators(graph),
             precisions: census::precisions(graph),
@@ -79,7 +82,9 @@ impl Subject {
     /// The file cannot be read, and those of [`Self::new`].
     pub fn of_artifact(artifact: &Artifact) -> Result<Self> {
         let bytes = fs_err::read(&artifact.path).context(Failure::Model)?;
-        Self::new(&*artifact.metadata.scheme, bytes.into(), Some(&artifact.metadata))
+        let subject = Self::new(&*artifact.metadata.scheme, bytes.into(), Some(&artifact.metadata))?;
+        let prepared = artifact.prepared().context(Failure::Model)?.map(Bytes::from);
+        Ok(Self { prepared, ..subject })
     }
 
     /// A file, named without folder and `.onnx`. Session options come from the metadata beside it, if any.
@@ -89,9 +94,12 @@ impl Subject {
     pub fn of_file(path: &Path) -> Result<Self> {
         let bytes = fs_err::read(path).context(Failure::Usage)?;
         let json = path.with_extension("json");
-        let metadata = json.exists().then(|| crate::files::read_json(&json)).transpose()?;
+        let metadata: Option<Metadata> = json.exists().then(|| crate::files::read_json(&json)).transpose()?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        Self::new(name, bytes.into(), metadata.as_ref())
+        let subject = Self::new(name, bytes.into(), metadata.as_ref())?;
+        let artifact = metadata.map(|metadata| Artifact { metadata, path: path.to_path_buf() });
+        let prepared = artifact.map(|artifact| artifact.prepared()).transpose().context(Failure::Usage)?;
+        Ok(Self { prepared: prepared.flatten().map(Bytes::from), ..subject })
     }
 
     /// The size of the file in MiB (2²⁰ bytes).
@@ -99,7 +107,7 @@ impl Subject {
         self.model.len() as f64 / f64::from(1 << 20)
     }
 
-    /// Loads the model with `options`, and says how long that took.
+    /// Loads the model with `options` the way it ships, prepared where it is, and says how long that took.
     ///
     /// # Errors
     /// [`Failure::Model`] with what the engine said.
@@ -109,9 +117,12 @@ impl Subject {
         options: &SynthesizerOptions,
     ) -> Result<(Synthesizer, Duration)> {
         let start = Instant::now();
-        let synthesizer = Synthesizer::from_bytes(runtime, &self.model, options)
-            .with_context(|| format!("`{}` does not load", self.name))
-            .context(Failure::Model)?;
+        let synthesizer = match &self.prepared {
+            Some(prepared) => Synthesizer::from_prepared(runtime, &self.model, prepared, options),
+            None => Synthesizer::from_bytes(runtime, &self.model, options),
+        };
+        let synthesizer =
+            synthesizer.with_context(|| format!("`{}` does not load", self.name)).context(Failure::Model)?;
         Ok((synthesizer, start.elapsed()))
     }
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::Plan;
 use crate::digest::Digest;
 use crate::files::write_atomically;
-use crate::safetensors;
+use crate::{parts, safetensors};
 
 /// How the name of a plan's file ends.
 pub const EXTENSION: &str = ".plan.toml";
@@ -122,9 +122,9 @@ fn text(plan: &Plan, ranges: &RangesFile) -> String {
     let Plan { tool, rewrites, convolutions, base, calibration, .. } = plan;
     let (mut lines, mut above) = (Vec::new(), None);
     for name in convolutions {
-        let block = block(name);
+        let block = parts::block(name);
         if above != Some(block) {
-            let count = convolutions.iter().filter(|name| self::block(name) == block).count();
+            let count = convolutions.iter().filter(|name| parts::block(name) == block).count();
             lines.push(format!("    # {block}: {count}\n"));
             above = Some(block);
         }
@@ -166,12 +166,6 @@ fn text(plan: &Plan, ranges: &RangesFile) -> String {
         file = quoted(&ranges.file),
         ranges_sha256 = ranges.sha256,
     )
-}
-
-/// The part of a model that a node belongs to: its name up to the last folder but one, `/a/b` of `/a/b/conv/Conv`.
-fn block(name: &str) -> &str {
-    let up = |name: &str| name.rfind('/').unwrap_or(0);
-    &name[..up(&name[..up(name)])]
 }
 
 pub(super) fn written_ranges(ranges: &Ranges) -> Result<Vec<u8>> {

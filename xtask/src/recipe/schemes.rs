@@ -147,6 +147,15 @@ pub struct Limits {
     pub worst: Option<f64>,
 }
 
+/// How an artifact is prepared for a quick start.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrepareRecipe {
+    /// The nodes that, with all they need, are loaded beside the others, as a regular expression of their names; without
+    /// it the graph stays whole.
+    pub first: Option<String>,
+}
+
 /// Where in the graph the model's predictions are, by the names of values, which are outputs of nodes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,6 @@
 //! Where the bytes are: by precision and by part of the model, as stacked bars.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
@@ -21,8 +21,6 @@ enum Width {
 }
 
 impl Width {
-    const ALL: [Self; 4] = [Self::Eight, Self::Sixteen, Self::Float, Self::Other];
-
     fn of(precision: &str) -> Self {
         match precision {
             "int8" | "uint8" => Self::Eight,
@@ -57,14 +55,22 @@ pub(super) fn section(models: &Models<'_>) -> Markup {
          its whole size."
     };
     let content = html! {
-        p.legend {
-            @for width in Width::ALL { span.key.(width.class()) { (width.label()) } }
-        }
+        (legend(models.iter().map(with_graph)))
         (totals(models))
         h3 { "By part of the model" }
         (matrix(models))
     };
     make("size", "Size by part and precision", &lead, &content)
+}
+
+/// The kinds of numbers that there are in any model.
+fn legend(models: impl Iterator<Item = BTreeMap<Width, usize>>) -> Markup {
+    let widths: BTreeSet<Width> = models.flat_map(BTreeMap::into_keys).collect();
+    html! {
+        p.legend {
+            @for width in widths { span.key.(width.class()) { (width.label()) } }
+        }
+    }
 }
 
 /// One bar for each model.
@@ -205,6 +211,18 @@ mod tests {
         assert!(svg.contains(r#"class="w8" x="0.000" y="0" width="37.500""#), "{svg}");
         assert!(svg.contains(r#"class="w32" x="37.500" y="0" width="12.500""#), "{svg}");
         assert!(svg.contains(r#"aria-label="4.00 MiB""#), "{svg}");
+    }
+
+    #[test]
+    fn the_legend_has_what_there_is() {
+        let one = BTreeMap::from([(Width::Float, 4), (Width::Other, 1)]);
+        let other = BTreeMap::from([(Width::Eight, 1), (Width::Other, 1)]);
+        let classes = |models: &[&BTreeMap<_, _>]| {
+            let text = legend(models.iter().copied().cloned()).into_string();
+            ["w8", "w16", "w32", "wx"].map(|class| text.matches(&format!("key {class}\"")).count())
+        };
+        assert_eq!(classes(&[&one]), [0, 0, 1, 1]);
+        assert_eq!(classes(&[&one, &other]), [1, 0, 1, 1]);
     }
 
     #[test]

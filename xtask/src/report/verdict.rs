@@ -39,7 +39,7 @@ fn why(chosen: &Model<'_>, base: &Model<'_>) -> String {
             names.join(", ")
         )
     } else {
-        "it stays chosen from an earlier run, for a gate refused it in this one".to_owned()
+        "it stays chosen from an earlier run, for a gate refused it since".to_owned()
     };
     format!("{} MiB in place of {} MiB; {right}.", fixed(chosen.mib(), 1), fixed(base.mib(), 1))
 }
@@ -47,7 +47,7 @@ fn why(chosen: &Model<'_>, base: &Model<'_>) -> String {
 fn without(models: &Models<'_>) -> &'static str {
     let refused = models.others().any(|model| !failures(model).is_empty());
     if refused {
-        "Gates refused what was made in this run; what was chosen before, if anything, stays in its place."
+        "Gates refused what was made; what was chosen before, if anything, stays in its place."
     } else {
         "A model is chosen only by a run of all required gates, which this one was not."
     }

@@ -122,6 +122,66 @@ fn what_is_written_is_read_back_and_nothing_else_stays() {
 }
 
 #[test]
+fn what_other_gates_said_of_the_same_files_stays() {
+    let mut earlier = results();
+    earlier.candidates.get_mut("linear-int8").unwrap().sha256 = digest("another");
+    // A run of the smoke gate alone.
+    let only_smoke = || {
+        let mut run = results();
+        (run.original_benchmark, run.benchmark) = (None, None);
+        run.contestants.clear();
+        run.sentences[0].id = "held-2".into();
+        for candidate in run.candidates.values_mut() {
+            let smoke = Report::new(Gate::Smoke, vec![Check::at_least("rms", 0.1, 0.005, "")]);
+            candidate.gates = GateResults { smoke: Some(smoke), ..GateResults::default() };
+            (candidate.benchmark, candidate.speed_ratio) = (None, None);
+        }
+        run
+    };
+    let kept = |earlier: &Results, run: &[Gate]| {
+        let mut results = only_smoke();
+        results.keep(earlier.clone(), run);
+        results
+    };
+
+    let found = kept(&earlier, &[Gate::Smoke]);
+    let (same, another) = (&found.candidates["weights-int8"], &found.candidates["linear-int8"]);
+    let known = &earlier.candidates["weights-int8"];
+    assert_eq!(
+        same.gates,
+        GateResults {
+            smoke: only_smoke().candidates["weights-int8"].gates.smoke.clone(),
+            spoken: vec![],
+            ..known.gates.clone()
+        }
+    );
+    assert_eq!((&same.benchmark, same.speed_ratio), (&known.benchmark, known.speed_ratio));
+    assert_eq!(*another, only_smoke().candidates["linear-int8"], "of another file");
+    assert_eq!((&found.benchmark, &found.contestants), (&earlier.benchmark, &earlier.contestants));
+    assert_eq!(found.original_benchmark, earlier.original_benchmark);
+    assert_eq!(found.sentences[0].id, "held-2", "what the smoke gate recorded");
+
+    // The bench gate was asked for and had nothing that runs: times of another run do not take its place.
+    let found = kept(&earlier, &[Gate::Smoke, Gate::Bench]);
+    assert_eq!((&found.benchmark, &found.candidates["weights-int8"].benchmark), (&None, &None));
+    assert!(found.candidates["weights-int8"].gates.provider.is_some());
+    assert_eq!(kept(&earlier, &[Gate::Provider]).sentences, earlier.sentences);
+
+    let changes: [fn(&mut Results); 5] = [
+        |it| it.base.sha256 = digest("other"),
+        |it| it.recipe_sha256 = digest("other"),
+        |it| it.corpus_sha256 = digest("other"),
+        |it| it.runtime.sha256 = digest("other"),
+        |it| it.host.cores += 1,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut other = earlier.clone();
+        change(&mut other);
+        assert_eq!(kept(&other, &[Gate::Smoke]), only_smoke(), "change {number}");
+    }
+}
+
+#[test]
 fn the_order_is_stable_and_the_reference_names_come_first() {
     let text = serde_json::to_string_pretty(&results()).unwrap();
     assert_eq!(text, serde_json::to_string_pretty(&results()).unwrap());

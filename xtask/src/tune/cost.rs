@@ -23,7 +23,7 @@ const CALLS: usize = 5;
 pub struct Costs {
     /// Milliseconds of a call of the base.
     pub base_ms: f64,
-    /// Milliseconds of the rewritten base.
+    /// Milliseconds with every convolution in float, which has tables before it as in a plan.
     pub float_ms: f64,
     /// Milliseconds with every convolution in INT8.
     pub int8_ms: f64,

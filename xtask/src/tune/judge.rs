@@ -6,7 +6,7 @@ use quantizer::model;
 use super::Tuning;
 use super::pareto::Judged;
 use crate::failure::Failure;
-use crate::fidelity::{Fidelity, Ruler, Setting, fidelity_gate};
+use crate::fidelity::{Fidelity, Ruler, fidelity_gate};
 use crate::gates::{Comparison, Report, Subject, Utterance, compare};
 use crate::plan::Plan;
 use crate::scheme::SchemeName;
@@ -34,7 +34,7 @@ pub fn judge(
     held_out: Vec<Utterance>,
     bench: &[Utterance],
 ) -> Result<Verdict> {
-    let Tuning { recipe, base, runtime, runtime_sha256, artifacts, progress, .. } = *tuning;
+    let Tuning { recipe, base, runtime, artifacts, progress, .. } = *tuning;
     let scheme = SchemeName::StaticInt8;
     let mut made = base.decode()?;
     quantizer::schemes::quantize(&mut made, &*scheme.build(recipe, Some(plan))?).context(Failure::Model)?;
@@ -43,15 +43,7 @@ pub fn judge(
     drop(made);
     let (base, subject) = (Subject::of_base(base)?, Subject::new(scheme.as_str(), bytes.into(), None)?);
 
-    let setting = Setting {
-        runtime,
-        runtime_sha256,
-        probe: &recipe.probe,
-        dnsmos: None,
-        threads: recipe.gates.fidelity.threads,
-        progress,
-    };
-    let ruler = Ruler::new(setting, &base, held_out, &artifacts.fidelity())?;
+    let ruler = Ruler::new(tuning.setting(), &base, held_out, &artifacts.fidelity())?;
     let fidelity = ruler.measure(&subject, |_| false, &artifacts.audio())?;
     let mut limits = scheme.thresholds(recipe).fidelity.clone();
     limits.retain(|metric, _| !metric.starts_with("dnsmos"));

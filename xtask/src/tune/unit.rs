@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::parts::{block, folder};
+
 /// How finely convolutions are told apart, the finest first.
 pub(super) const LEVELS: [fn(&str) -> &str; 3] = [|name| name, half, block];
 
@@ -16,18 +18,9 @@ pub(super) fn units(convolutions: &[String], level: fn(&str) -> &str) -> Vec<BTr
 
 /// The half of a residual block: `/a/resblocks.0/convs1` of `/a/resblocks.0/convs1.2/Conv`.
 fn half(name: &str) -> &str {
-    let folder = up(name);
+    let folder = folder(name);
     let (list, index) = folder.rsplit_once('.').unwrap_or((folder, ""));
     if !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit()) { list } else { folder }
-}
-
-/// The block: `/a/resblocks.0` of `/a/resblocks.0/convs1.2/Conv`.
-fn block(name: &str) -> &str {
-    up(up(name))
-}
-
-fn up(name: &str) -> &str {
-    name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 #[cfg(test)]

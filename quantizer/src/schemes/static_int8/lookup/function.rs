@@ -51,7 +51,8 @@ impl<'a> Function<'a> {
     /// `None` where it comes from elsewhere, from two of them, or through anything but arithmetic with constants, the
     /// sine and `LeakyRelu`; and where a value in between is also used outside.
     pub fn read(value: &'a str, channels: usize, facts: &Facts<'a>) -> Option<Self> {
-        let mut reader = Reader { facts, channels, argument: None, nodes: vec![], steps: vec![] };
+        let mut reader =
+            Reader { facts, channels, argument: None, followed: 0, nodes: vec![], steps: vec![] };
         reader.operand(value)?;
         let Reader { argument, nodes, steps, .. } = reader;
         let argument = argument.filter(|_| !nodes.is_empty())?;
@@ -122,6 +123,8 @@ struct Reader<'a, 'f> {
     facts: &'f Facts<'a>,
     channels: usize,
     argument: Option<&'a str>,
+    /// How many nodes were gone into. `nodes` has only those that were come back from, so it bounds no depth.
+    followed: usize,
     nodes: Vec<&'a NodeProto>,
     steps: Vec<Step>,
 }
@@ -142,9 +145,10 @@ impl<'a> Reader<'a, '_> {
             return self.argument.replace(value).is_none().then_some(Operand::Argument);
         }
         let (operation, arity) = operation(node)?;
-        if node.input.len() != arity || self.nodes.len() >= MOST_NODES {
+        if node.input.len() != arity || self.followed == MOST_NODES {
             return None;
         }
+        self.followed += 1;
         let operands = node.input.iter().map(|input| self.operand(input)).collect::<Option<_>>()?;
         self.nodes.push(node);
         self.steps.push(Step { operation, operands });

@@ -1,0 +1,178 @@
+//! The sessions of a prepared model: loaded side by side, run one after another.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread;
+
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{RunOptions, Session, SessionInputValue};
+use ort::value::{DynValue, TensorRef};
+
+use super::{Part, Prepared as Contents, Weight, damaged, weights};
+use crate::error::Error;
+use crate::runtime::{Runtime, RuntimeMessage};
+use crate::synthesizer::SynthesizerOptions;
+use crate::voice::{STYLE_LEN, Style};
+
+/// A prepared model that was loaded.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    parts: Vec<Loaded>,
+    /// The constants that parts computed when they were loaded.
+    constants: HashMap<String, DynValue>,
+    tokens: String,
+    style: String,
+    speed: String,
+    audio: String,
+}
+
+/// Values with their names.
+type Named = Vec<(String, DynValue)>;
+
+/// A part that was loaded.
+#[derive(Debug)]
+struct Loaded {
+    session: Session,
+    /// What it takes, but for weights.
+    inputs: Vec<String>,
+    /// The weights that are given at each run.
+    weights: Named,
+    outputs: Vec<String>,
+}
+
+impl Prepared {
+    /// Loads the parts in `contents`, each in a thread of its own, with weights from `artifact`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PreparedDamaged`] for contents that are not of this artifact, [`ErrorKind::ModelRejected`] and
+    /// [`ErrorKind::SessionOption`] with what the runtime said.
+    pub(crate) fn load(
+        runtime: &Runtime,
+        artifact: &[u8],
+        contents: &Contents<'_>,
+        options: &SynthesizerOptions,
+    ) -> Result<Self, Error> {
+        if contents.artifact_bytes != artifact.len() as u64 {
+            let (expected, found) = (contents.artifact_bytes, artifact.len());
+            return Err(damaged(format!("expected a model of {expected} bytes, found {found}")).into());
+        }
+        let loaded = thread::scope(|scope| {
+            let threads: Vec<_> = contents
+                .parts
+                .iter()
+                .map(|part| scope.spawn(move || Loaded::load(runtime, artifact, part, options)))
+                .collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            threads.into_iter().map(join).collect::<Result<Vec<_>, Error>>()
+        })?;
+        let (mut parts, mut constants) = (Vec::new(), HashMap::new());
+        for (part, computed) in loaded {
+            parts.extend(part);
+            constants.extend(computed);
+        }
+        let [tokens, style, speed, audio] =
+            [&contents.tokens, &contents.style, &contents.speed, &contents.audio].map(ToString::to_string);
+        Ok(Self { parts, constants, tokens, style, speed, audio })
+    }
+
+    /// Runs every part, and returns the samples.
+    pub(crate) fn run(
+        &mut self,
+        tokens: &[i64],
+        style: &Style,
+        speed: f32,
+        options: &RunOptions,
+    ) -> ort::Result<Vec<f32>> {
+        let speed = [speed];
+        let tokens = TensorRef::from_array_view(([1, tokens.len()], tokens))?;
+        let style = TensorRef::from_array_view(([1, STYLE_LEN], style.values().as_slice()))?;
+        let speed = TensorRef::from_array_view(([1], speed.as_slice()))?;
+        let mut values: HashMap<String, DynValue> = HashMap::new();
+        for part in &mut self.parts {
+            let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::new();
+            for name in &part.inputs {
+                let value = if *name == self.tokens {
+                    tokens.view().into()
+                } else if *name == self.style {
+                    style.view().into()
+                } else if *name == self.speed {
+                    speed.view().into()
+                } else if let Some(value) = values.get(name).or_else(|| self.constants.get(name)) {
+                    value.into()
+                } else {
+                    // The runtime says which input it misses.
+                    continue;
+                };
+                inputs.push((name.into(), value));
+            }
+            inputs.extend(part.weights.iter().map(|(name, weight)| (name.into(), weight.into())));
+            let mut outputs = part.session.run_with_options(inputs, options)?;
+            let made: Vec<_> =
+                part.outputs.iter().filter_map(|name| Some((name.clone(), outputs.remove(name)?))).collect();
+            drop(outputs);
+            values.extend(made);
+        }
+        let Some(audio) = values.get(&self.audio) else { return Ok(Vec::new()) };
+        Ok(audio.try_extract_tensor::<f32>()?.1.to_vec())
+    }
+
+    /// The session of the last part, which takes most of the time.
+    pub(crate) fn last(&mut self) -> Option<&mut Session> {
+        self.parts.last_mut().map(|part| &mut part.session)
+    }
+}
+
+impl Loaded {
+    /// The part, unless it has no inputs: then what it computes.
+    fn load(
+        runtime: &Runtime,
+        artifact: &[u8],
+        part: &Part<'_>,
+        options: &SynthesizerOptions,
+    ) -> Result<(Option<Self>, Named), Error> {
+        let tensor = |weight: &Weight<'_>| {
+            Ok::<_, Error>((weight.name.to_string(), weights::tensor(weight, artifact)?))
+        };
+        let (given, known): (Vec<_>, Vec<_>) = part.weights.iter().partition(|weight| weight.is_input);
+        let known = known.into_iter().map(tensor).collect::<Result<Vec<_>, _>>()?;
+        let name = "a part of the prepared model";
+        let mut session = options.session(runtime, name, part.graph.len() as u64, |builder| {
+            // It is optimized already; and the threads of one part must not spin while the other one runs. The folder is
+            // where the runtime sees to it that external data exists, before it takes the tensors that are given for it:
+            // one that is always there.
+            let mut made = builder
+                .clone()
+                .with_optimization_level(GraphOptimizationLevel::Disable)?
+                .with_config_entry("session.force_spinning_stop", "1")?
+                .with_config_entry(
+                    "session.model_external_initializers_file_folder_path",
+                    std::path::MAIN_SEPARATOR_STR,
+                )?;
+            for (name, weight) in known {
+                made = made.with_initializer(name, Arc::new(weight))?;
+            }
+            made.commit_from_memory(part.graph)
+        })?;
+        let owned = |names: &[Cow<'_, str>]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let outputs = owned(&part.outputs);
+        if part.inputs.is_empty() {
+            let run = || -> ort::Result<Named> {
+                let mut values = session.run(Vec::<(Cow<'_, str>, SessionInputValue<'_>)>::new())?;
+                Ok(outputs
+                    .into_iter()
+                    .filter_map(|name| values.remove(&name).map(|value| (name, value)))
+                    .collect())
+            };
+            let computed = run().map_err(|source| {
+                let kind = damaged("its constants cannot be computed");
+                Error::with_source(kind, RuntimeMessage::from(source))
+            })?;
+            return Ok((None, computed));
+        }
+        let weights = given.into_iter().map(tensor).collect::<Result<_, _>>()?;
+        Ok((Some(Self { session, inputs: owned(&part.inputs), weights, outputs }), Vec::new()))
+    }
+}
