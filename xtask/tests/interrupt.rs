@@ -6,7 +6,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use kokoro_model::Metadata;
-use support::program::{Program, users_cache};
+use support::program::{Program, recipe, users_cache};
 use support::server::{Reply, Server, from};
 use xtask::artifacts::{Artifacts, PREPARED};
 use xtask::digest::Digest;
@@ -17,10 +17,6 @@ const SCHEME: &str = "weights-int8";
 
 /// What a killed run may leave behind, which the next one overwrites or empties.
 const UNFINISHED: [&str; 4] = [".part", ".part.etag", ".tmp", "profile"];
-
-fn recipe() -> Recipe {
-    Recipe::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/kokoro-v1.0.toml")).unwrap()
-}
 
 /// The restored base in `cache`.
 fn restored(recipe: &Recipe, cache: &Path) -> PathBuf {

@@ -1,8 +1,10 @@
 //! Tables beside what they stand for, on the pinned ONNX Runtime: the same graph by `static-int8`, once computed and once
 //! looked up.
 
+mod support;
+
+use kokoro_model::SynthesizerOptions;
 use kokoro_model::probe::{Graph, Tensor};
-use kokoro_model::{Runtime, SynthesizerOptions};
 use quantizer::calibration::{Channel, Ranges, Selection};
 use quantizer::graph::node;
 use quantizer::proto::{
@@ -11,6 +13,7 @@ use quantizer::proto::{
 };
 use quantizer::schemes::{self, StaticInt8, WeightsInt8};
 use quantizer::{model, tensor};
+use support::program::runtime;
 
 const CHANNELS: usize = 3;
 
@@ -120,10 +123,4 @@ fn a_table_says_what_the_operators_say() {
             assert!(between < 0.04 && looked_up < computed * 1.01 + 0.01);
         }
     }
-}
-
-fn runtime() -> Runtime {
-    let workspace = xtask::workspace::Workspace::of_this_build(xtask::environment::Environment::read());
-    let fetcher = workspace.fetcher(&xtask::fetch::SourceArgs::default()).unwrap();
-    workspace.runtime(&fetcher).unwrap().0
 }

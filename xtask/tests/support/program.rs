@@ -7,7 +7,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kokoro_model::Runtime;
 use xtask::environment::Environment;
+use xtask::fetch::SourceArgs;
+use xtask::recipe::Recipe;
+use xtask::workspace::Workspace;
 
 /// Longer than any step takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -19,6 +23,22 @@ pub fn users_cache() -> PathBuf {
     fs_err::canonicalize(cache).unwrap_or_else(|error| {
         panic!("no fetched files to test with: {error}\nhint: `cargo xtask test` fetches them and tests")
     })
+}
+
+/// The checkout, and what the environment says.
+fn workspace() -> Workspace {
+    Workspace::of_this_build(Environment::read())
+}
+
+/// The committed recipe.
+pub fn recipe() -> Recipe {
+    workspace().recipe().unwrap()
+}
+
+/// The pinned ONNX Runtime.
+pub fn runtime() -> Runtime {
+    let fetcher = workspace().fetcher(&SourceArgs::default()).unwrap();
+    workspace().runtime(&fetcher).unwrap().0
 }
 
 /// A folder of one's own and the environment that the program runs in.
