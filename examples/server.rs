@@ -11,7 +11,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use kokoro_model::{METADATA, MODEL, Pool, Runtime, Speaker, Synthesizer, SynthesizerOptions};
+use kokoro_model::{METADATA, Pool, Runtime, Speaker, Synthesizer, SynthesizerOptions};
 
 /// The longest request line that is read, in bytes.
 const MAX_REQUEST: u64 = 16 << 10;
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Two speak at once, with half of the processors each.
     let threads = std::thread::available_parallelism()?.get().div_ceil(2);
     let options = SynthesizerOptions::for_artifact(&METADATA).threads(threads);
-    let pool = Pool::new(2, || Synthesizer::from_bytes(&runtime, MODEL, &options))?;
+    let pool = Pool::new(2, || Synthesizer::embedded_with(&runtime, &options))?;
     let listener = TcpListener::bind(address)?;
     println!("listening on http://{}", listener.local_addr()?);
     std::thread::scope(|scope| {

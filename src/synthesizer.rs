@@ -141,21 +141,27 @@ enum Model {
 impl Synthesizer {
     /// The model embedded in this binary, with the session configuration it was gated with.
     ///
-    /// For other options, give [`MODEL`](crate::MODEL) to [`Self::from_bytes`] with
-    /// [`SynthesizerOptions::for_artifact`].
-    ///
     /// # Errors
-    /// [`ErrorKind::NothingEmbedded`] in a build without an artifact, else as [`Self::from_bytes`].
+    /// [`ErrorKind::NothingEmbedded`] in a build without an artifact, else as [`Self::from_prepared`].
     #[cfg(feature = "embed")]
     pub fn embedded(runtime: &Runtime) -> Result<Self, Error> {
+        Self::embedded_with(runtime, &SynthesizerOptions::for_artifact(&crate::METADATA))
+    }
+
+    /// The model embedded in this binary with other options, such as
+    /// [`SynthesizerOptions::for_artifact`]`(&METADATA).threads(1)`.
+    ///
+    /// # Errors
+    /// Those of [`Self::embedded`].
+    #[cfg(feature = "embed")]
+    pub fn embedded_with(runtime: &Runtime, options: &SynthesizerOptions) -> Result<Self, Error> {
         if crate::MODEL.is_empty() {
             return Err(ErrorKind::NothingEmbedded.into());
         }
-        let options = SynthesizerOptions::for_artifact(&crate::METADATA);
         if !crate::PREPARED.is_empty() {
-            return Self::from_prepared(runtime, crate::MODEL, crate::PREPARED, &options);
+            return Self::from_prepared(runtime, crate::MODEL, crate::PREPARED, options);
         }
-        Self::load(runtime, &crate::METADATA.name, crate::MODEL.len() as u64, &options, |builder| {
+        Self::load(runtime, &crate::METADATA.name, crate::MODEL.len() as u64, options, |builder| {
             builder.commit_from_memory(crate::MODEL)
         })
     }

@@ -4,7 +4,9 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use kokoro_model::{ErrorKind, METADATA, MODEL, STYLE_LEN, Style, Synthesizer, SynthesizerOptions, tokenize};
+use kokoro_model::{
+    ErrorKind, METADATA, MODEL, PREPARED, STYLE_LEN, Style, Synthesizer, SynthesizerOptions, tokenize,
+};
 
 mod common;
 
@@ -135,6 +137,22 @@ fn a_file_is_loaded_and_a_missing_one_named() {
     let tokens = tokenize(HELLO).unwrap();
     let audio = from_file.speak_tokens(&tokens, &style(), 1.0).unwrap();
     assert_eq!(audio, from_bytes.speak_tokens(&tokens, &style(), 1.0).unwrap());
+}
+
+#[test]
+fn what_is_prepared_says_what_the_model_says() {
+    assert!(!PREPARED.is_empty(), "the chosen artifact was prepared");
+    for threads in [1, 2] {
+        let options = SynthesizerOptions::for_artifact(&METADATA).threads(threads);
+        let mut prepared = Synthesizer::embedded_with(&common::runtime(), &options).unwrap();
+        let mut whole = Synthesizer::from_bytes(&common::runtime(), MODEL, &options).unwrap();
+        let tokens = tokenize(HELLO).unwrap();
+        for speed in [0.7, 1.0] {
+            let [found, expected] =
+                [&mut prepared, &mut whole].map(|it| it.speak_tokens(&tokens, &style(), speed).unwrap());
+            assert_eq!(found, expected, "{threads} threads, speed {speed}");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser as _};
-use kokoro_model::{METADATA, MODEL, Runtime, Synthesizer, SynthesizerOptions, phonemize};
+use kokoro_model::{METADATA, Runtime, Synthesizer, SynthesizerOptions, phonemize};
 
 use arguments::Arguments;
 use failure::{Usage, exit_code, is_broken_pipe};
@@ -61,7 +61,7 @@ fn speak(arguments: &Arguments, text: &str, mut output: Output, mut clock: Clock
     let dictionaries = (!arguments.phonemes).then(|| std::thread::spawn(move || phonemize("", language)));
     let runtime = Runtime::load()?;
     let options = SynthesizerOptions::for_artifact(&METADATA).threads(arguments.threads);
-    let mut synthesizer = Synthesizer::from_bytes(&runtime, MODEL, &options)?;
+    let mut synthesizer = Synthesizer::embedded_with(&runtime, &options)?;
     drop(dictionaries.map(JoinHandle::join));
     clock.loaded();
     let utterances = if arguments.phonemes {

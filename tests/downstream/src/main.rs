@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use kokoro_model::{METADATA, MODEL, Runtime, Synthesizer, SynthesizerOptions, Voice, tokenize};
+use kokoro_model::{METADATA, Runtime, Synthesizer, SynthesizerOptions, Voice, tokenize};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1);
@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let runtime = Runtime::load()?;
     let options = SynthesizerOptions::for_artifact(&METADATA).threads(1);
-    let mut synthesizer = Synthesizer::from_bytes(&runtime, MODEL, &options)?;
+    let mut synthesizer = Synthesizer::embedded_with(&runtime, &options)?;
     let tokens = tokenize(&phonemes)?;
     let styles = Voice::AfHeart.styles()?;
     synthesizer.speak_tokens(&tokens, styles.style(tokens.len()), 1.0)?.write_wav(path)?;
