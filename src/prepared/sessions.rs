@@ -57,11 +57,12 @@ impl Prepared {
             let (expected, found) = (contents.artifact_bytes, artifact.len());
             return Err(damaged(format!("expected a model of {expected} bytes, found {found}")).into());
         }
+        let takes_turns = contents.parts.iter().filter(|part| !part.inputs.is_empty()).count() > 1;
         let loaded = thread::scope(|scope| {
             let threads: Vec<_> = contents
                 .parts
                 .iter()
-                .map(|part| scope.spawn(move || Loaded::load(runtime, artifact, part, options)))
+                .map(|part| scope.spawn(move || Loaded::load(runtime, artifact, part, options, takes_turns)))
                 .collect();
             let join = |thread: thread::ScopedJoinHandle<'_, _>| {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -126,12 +127,13 @@ impl Prepared {
 }
 
 impl Loaded {
-    /// The part, unless it has no inputs: then what it computes.
+    /// The part, unless it has no inputs: then what it computes. `takes_turns` says whether other parts are run besides.
     fn load(
         runtime: &Runtime,
         artifact: &[u8],
         part: &Part<'_>,
         options: &SynthesizerOptions,
+        takes_turns: bool,
     ) -> Result<(Option<Self>, Named), Error> {
         let tensor = |weight: &Weight<'_>| {
             Ok::<_, Error>((weight.name.to_string(), weights::tensor(weight, artifact)?))
@@ -140,17 +142,17 @@ impl Loaded {
         let known = known.into_iter().map(tensor).collect::<Result<Vec<_>, _>>()?;
         let name = "a part of the prepared model";
         let mut session = options.session(runtime, name, part.graph.len() as u64, |builder| {
-            // It is optimized already; and the threads of one part must not spin while the other one runs. The folder is
-            // where the runtime sees to it that external data exists, before it takes the tensors that are given for it:
-            // one that is always there.
+            // It is optimized already. The folder is where the runtime sees to it that external data exists, before it
+            // takes the tensors that are given for it: one that is always there.
+            let folder = "session.model_external_initializers_file_folder_path";
             let mut made = builder
                 .clone()
                 .with_optimization_level(GraphOptimizationLevel::Disable)?
-                .with_config_entry("session.force_spinning_stop", "1")?
-                .with_config_entry(
-                    "session.model_external_initializers_file_folder_path",
-                    std::path::MAIN_SEPARATOR_STR,
-                )?;
+                .with_config_entry(folder, std::path::MAIN_SEPARATOR_STR)?;
+            if takes_turns {
+                // The threads of one part must not spin while another one runs.
+                made = made.with_config_entry("session.force_spinning_stop", "1")?;
+            }
             for (name, weight) in known {
                 made = made.with_initializer(name, Arc::new(weight))?;
             }

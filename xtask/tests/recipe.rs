@@ -111,12 +111,12 @@ fn complaints_name_the_key() {
             "`scheme.static-int8.weight_levels`: expected 1 to 127",
         ),
         (
-            "margin = 0.85",
+            "margin = 0.9",
             "margin = 1.5",
             "`scheme.static-int8.tune.margin`: expected more than 0 and at most 1",
         ),
         (
-            "margin = 0.85",
+            "margin = 0.9",
             "margin = 0.0",
             "`scheme.static-int8.tune.margin`: expected more than 0 and at most 1",
         ),
