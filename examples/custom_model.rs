@@ -2,7 +2,7 @@
 //! given, so it may be in any language.
 //!
 //!     cargo run --release --no-default-features --features ort --example custom_model -- \
-//!         libonnxruntime.so my.onnx my_voice.bin "bɔ̃ʒˈuʁ!" bonjour.wav
+//!         my.onnx my_voice.bin "bɔ̃ʒˈuʁ!" bonjour.wav
 
 use std::error::Error;
 
@@ -10,10 +10,10 @@ use kokoro_model::{Runtime, Synthesizer, SynthesizerOptions, VoiceStyles};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [library, model, voice, phonemes, output] = arguments.as_slice() else {
-        return Err("expected: LIBRARY MODEL VOICE PHONEMES OUTPUT".into());
+    let [model, voice, phonemes, output] = arguments.as_slice() else {
+        return Err("expected: MODEL VOICE PHONEMES OUTPUT".into());
     };
-    let runtime = Runtime::from_path(library)?;
+    let runtime = Runtime::load()?;
     // 178 rows are those of Kokoro v1.0; a model with other tokens says so here, and takes them by `speak_tokens`.
     let options = SynthesizerOptions::default().vocabulary_size(178);
     let mut synthesizer = Synthesizer::from_file(&runtime, model, &options)?;

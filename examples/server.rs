@@ -1,6 +1,6 @@
 //! A small server with a pool of synthesizers: `GET /?text=…&voice=…&speed=…` answers with a WAV file.
 //!
-//!     cargo run --release --features text,voices --example server -- libonnxruntime.so 127.0.0.1:8080
+//!     cargo run --release --features text,voices --example server -- 127.0.0.1:8080
 //!     curl 'http://127.0.0.1:8080/?text=Hello+there.&voice=bf_emma' -o hello.wav
 //!
 //! It shows how threads share a pool. What a server on the open net needs beside is not here: encryption, and limits to
@@ -18,8 +18,8 @@ const MAX_REQUEST: u64 = 16 << 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [library, address] = arguments.as_slice() else { return Err("expected: LIBRARY ADDRESS".into()) };
-    let runtime = Runtime::from_path(library)?;
+    let [address] = arguments.as_slice() else { return Err("expected: ADDRESS".into()) };
+    let runtime = Runtime::load()?;
     // Two speak at once, with half of the processors each.
     let threads = std::thread::available_parallelism()?.get().div_ceil(2);
     let options = SynthesizerOptions::for_artifact(&METADATA).threads(threads);

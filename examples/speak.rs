@@ -1,8 +1,8 @@
 //! Says a text into a WAV file, by the model and the voices in this binary.
 //!
-//!     cargo run --release --features text,voices --example speak -- libonnxruntime.so "Hello there." hello.wav
+//!     cargo run --release --features text,voices --example speak -- "Hello there." hello.wav
 //!
-//! A fourth argument is the voice, or a mix of voices such as `af_heart+am_adam:0.3`.
+//! A third argument is the voice, or a mix of voices such as `af_heart+am_adam:0.3`.
 
 use std::error::Error;
 
@@ -10,13 +10,13 @@ use kokoro_model::{Runtime, Speaker, Synthesizer};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (library, text, output, voice) = match arguments.as_slice() {
-        [library, text, output] => (library, text, output, "af_heart"),
-        [library, text, output, voice] => (library, text, output, voice.as_str()),
-        _ => return Err("expected: LIBRARY TEXT OUTPUT [VOICE]".into()),
+    let (text, output, voice) = match arguments.as_slice() {
+        [text, output] => (text, output, "af_heart"),
+        [text, output, voice] => (text, output, voice.as_str()),
+        _ => return Err("expected: TEXT OUTPUT [VOICE]".into()),
     };
     let speaker: Speaker = voice.parse()?;
-    let runtime = Runtime::from_path(library)?;
+    let runtime = Runtime::load()?;
     let mut synthesizer = Synthesizer::embedded(&runtime)?;
     let audio = synthesizer.say(text, speaker, 1.0)?;
     audio.write_wav(output)?;

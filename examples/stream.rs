@@ -1,7 +1,7 @@
 //! Reads a text from standard input and writes its sound to standard output while the rest is still being made: 16-bit
 //! PCM, little-endian, mono, 24 kHz.
 //!
-//!     cargo run --release --features text,voices --example stream -- libonnxruntime.so < chapter.txt |
+//!     cargo run --release --features text,voices --example stream < chapter.txt |
 //!         aplay -f S16_LE -r 24000
 //!
 //! When the player ends, so does the program: it can no longer write.
@@ -12,10 +12,9 @@ use std::io::{Read as _, Write as _};
 use kokoro_model::{Runtime, Synthesizer, Voice};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let library = std::env::args_os().nth(1).ok_or("expected: LIBRARY")?;
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
-    let runtime = Runtime::from_path(library)?;
+    let runtime = Runtime::load()?;
     let mut synthesizer = Synthesizer::embedded(&runtime)?;
     let mut output = std::io::stdout().lock();
     for utterance in synthesizer.stream(&text, Voice::AfHeart, 1.0)? {

@@ -18,6 +18,11 @@ pub struct Audio {
 
 impl Audio {
     /// How long it plays.
+    ///
+    /// ```
+    /// let audio = kokoro_model::Audio { samples: vec![0.0; 12_000], sample_rate: 24_000 };
+    /// assert_eq!(audio.duration(), std::time::Duration::from_millis(500));
+    /// ```
     pub fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.samples.len() as f64 / f64::from(self.sample_rate))
     }
@@ -35,6 +40,13 @@ impl Audio {
     /// Writes a WAV file of 16-bit PCM, mono. Samples are rounded to the nearest step and clamped.
     ///
     /// The file appears under its name only when it is complete.
+    ///
+    /// ```
+    /// let folder = std::env::temp_dir();
+    /// let audio = kokoro_model::Audio { samples: vec![0.0; 12_000], sample_rate: 24_000 };
+    /// audio.write_wav(folder.join("silence.wav"))?;
+    /// # Ok::<(), kokoro_model::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::SampleNotFinite`] before anything is written, [`ErrorKind::WriteAudio`] if the file system

@@ -21,7 +21,7 @@ impl Error {
         &self.kind
     }
 
-    #[cfg(feature = "ort")]
+    #[cfg(feature = "engine")]
     pub(crate) fn with_source(kind: ErrorKind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { kind, source: Some(source.into()) }
     }

@@ -8,7 +8,7 @@
 //! # fn speak() -> Result<(), kokoro_model::Error> {
 //! use kokoro_model::{Runtime, Synthesizer, Voice};
 //!
-//! let runtime = Runtime::from_path("libonnxruntime.so")?;
+//! let runtime = Runtime::load()?;
 //! let mut synthesizer = Synthesizer::embedded(&runtime)?;
 //! let audio = synthesizer.say("Hello from one binary.", Voice::AfHeart, 1.0)?;
 //! audio.write_wav("hello.wav")?;
@@ -24,6 +24,7 @@
 //! | `ort` | `Synthesizer`, which runs it, or any other Kokoro model, on ONNX Runtime; `Pool`, `Cancellation` | |
 //! | `voices` | `Voice::styles` and a `Speaker` by name: the 54 voices of Kokoro v1.0 | 1.6 MB |
 //! | `text` | `Synthesizer::say` and `Synthesizer::stream` for English text; implies `ort` | 25 MB of dictionaries |
+//! | `engine`, `english` | what `ort` and `text` give, but for the choice that ONNX Runtime is loaded from a file | |
 //!
 //! # What speaks what
 //!
@@ -58,50 +59,50 @@
 //!
 //! `Runtime::load` is the only function of the library that reads the environment.
 
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 mod audio;
 #[cfg(feature = "ort")]
 mod cache_folder;
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 mod cancellation;
 #[cfg(feature = "embed")]
 mod embedded;
 mod error;
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 mod interface;
 mod language;
 mod metadata;
 #[cfg(feature = "voices")]
 mod packed;
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 mod pause;
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 mod pool;
-#[cfg(all(feature = "ort", feature = "probe"))]
+#[cfg(all(feature = "engine", feature = "probe"))]
 pub mod prepared;
-#[cfg(all(feature = "ort", not(feature = "probe")))]
+#[cfg(all(feature = "engine", not(feature = "probe")))]
 mod prepared;
 #[cfg(feature = "probe")]
 pub mod probe;
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 mod runtime;
 mod speaker;
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 mod speech;
-#[cfg(feature = "text")]
+#[cfg(feature = "english")]
 mod spelling;
 mod split;
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 mod synthesizer;
-#[cfg(feature = "text")]
+#[cfg(feature = "english")]
 mod text;
 mod vocabulary;
 mod voice;
 mod voices;
 
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 pub use audio::Audio;
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 pub use cancellation::Cancellation;
 #[cfg(feature = "embed")]
 pub use embedded::{METADATA, MODEL, PREPARED};
@@ -111,17 +112,17 @@ pub use metadata::{
     Base, BaseKind, Chosen, Dimension, List, Metadata, OperatorSet, Precision, PreparedFile, SessionOption,
     TensorInfo, Text,
 };
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 pub use pool::{Pool, PooledSynthesizer};
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 pub use runtime::Runtime;
 pub use speaker::Speaker;
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 pub use speech::{SpeechStream, Utterance};
 pub use split::{Boundary, Piece, Pieces, split_phonemes, split_text};
-#[cfg(feature = "ort")]
+#[cfg(feature = "engine")]
 pub use synthesizer::{SAMPLE_RATE, Synthesizer, SynthesizerOptions};
-#[cfg(feature = "text")]
+#[cfg(feature = "english")]
 pub use text::phonemize;
 pub use vocabulary::{UnknownPhoneme, token, tokenize};
 pub use voice::{MAX_PHONEMES, STYLE_LEN, Style, VoiceStyles};

@@ -18,7 +18,7 @@ use crate::synthesizer::Synthesizer;
 /// # fn speak(styles: &kokoro_model::VoiceStyles) -> Result<(), kokoro_model::Error> {
 /// use kokoro_model::{Pool, Runtime, Synthesizer};
 ///
-/// let runtime = Runtime::from_path("libonnxruntime.so")?;
+/// let runtime = Runtime::load()?;
 /// let pool = Pool::new(2, || Synthesizer::embedded(&runtime))?;
 /// std::thread::scope(|scope| {
 ///     for phonemes in ["wˈʌn.", "tˈu.", "θɹˈi."] {
@@ -59,6 +59,15 @@ impl Pool {
     }
 
     /// An idle synthesizer, if there is one now.
+    ///
+    /// ```no_run
+    /// # fn speak(pool: &kokoro_model::Pool, styles: &kokoro_model::VoiceStyles) -> Result<(), kokoro_model::Error> {
+    /// if let Some(mut synthesizer) = pool.try_checkout() {
+    ///     synthesizer.speak_phonemes("həlˈO.", styles, 1.0)?.write_wav("hello.wav")?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_checkout(&self) -> Option<PooledSynthesizer<'_>> {
         self.slots.try_take().map(PooledSynthesizer)
     }

@@ -17,11 +17,15 @@ use crate::error::ErrorKind;
 
 pub(crate) use sessions::Prepared as PreparedModel;
 
-/// The contents of a `.prepared` file, in the format of `postcard`.
+/// The contents of a `.prepared` file: in the format of `postcard`, and behind that its CRC-32 in four bytes,
+/// little-endian.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepared<'a> {
     /// The size of the artifact whose weights are meant, in bytes.
     pub artifact_bytes: u64,
+    /// Its CRC-32. The engine computes it whenever it loads, in a hundredth of a second: a digest that nobody can forge would take
+    /// longer than the rest, and whoever can change a model in a binary can change its digest there as well.
+    pub artifact_crc32: u32,
     /// The name of the input of token ids, int64 `[1, n]`.
     #[serde(borrow)]
     pub tokens: Cow<'a, str>,
@@ -134,8 +138,24 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// [`ErrorKind::PreparedDamaged`].
     pub fn read(bytes: &'a [u8]) -> Result<Self, ErrorKind> {
-        postcard::from_bytes(bytes).map_err(|error| damaged(error.to_string()))
+        let (contents, checksum) = bytes.split_last_chunk().ok_or_else(|| damaged("it is empty"))?;
+        check_sum("`.prepared` file", contents, u32::from_le_bytes(*checksum))?;
+        postcard::from_bytes(contents).map_err(|error| damaged(error.to_string()))
     }
+
+    /// The contents of the file.
+    #[cfg(feature = "probe")]
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ErrorKind> {
+        let mut bytes = postcard::to_stdvec(self).map_err(|error| damaged(error.to_string()))?;
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        Ok(bytes)
+    }
+}
+
+fn check_sum(what: &str, bytes: &[u8], expected: u32) -> Result<(), ErrorKind> {
+    let found = crc32fast::hash(bytes);
+    let different = || damaged(format!("expected a {what} of CRC-32 {expected:08x}, found {found:08x}"));
+    if found == expected { Ok(()) } else { Err(different()) }
 }
 
 fn damaged(reason: impl Into<String>) -> ErrorKind {

@@ -1,4 +1,4 @@
-//! The ONNX Runtime library, loaded once for the whole process.
+//! The ONNX Runtime library, loaded once for the whole process, or linked into it.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,15 +9,23 @@ use crate::error::{Error, ErrorKind};
 
 #[cfg(feature = "bundle-runtime")]
 mod bundle;
+#[cfg(not(feature = "ort"))]
+mod linked;
 #[cfg(feature = "bundle-runtime")]
 mod private;
+#[cfg(feature = "ort")]
 mod search;
+#[cfg(feature = "ort")]
 mod verified;
 
 /// The runtime in use. ONNX Runtime allows one environment per process, ever, so it is never released.
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 
-/// ONNX Runtime, loaded from a library file. Cheap to clone; all clones are one runtime.
+/// ONNX Runtime. Cheap to clone; all clones are one runtime.
+///
+/// With the feature `ort` it is a library file, loaded when the program asks for it. With `engine` in its place, it is the
+/// one that the program is linked with, and [`Self::load`] is all there is: a program that depends on the crate `ort` too
+/// chooses by that crate's features how.
 ///
 /// Some builds of ONNX Runtime send telemetry. This crate turns it off through the API, but builds from about
 /// 1.29 on still write to the user's cache folder unless the process has `ORT_DISABLE_TELEMETRY=1` in its
@@ -40,7 +48,7 @@ impl Runtime {
 
     /// Looks for the library and starts its environment, or returns the one that this process runs already.
     ///
-    /// The first that is there is taken:
+    /// A runtime that the program is linked with needs no search. Else the first that is there is taken:
     ///
     /// 1. the file that `KOKORO_ONNXRUNTIME` names;
     /// 2. a file beside the executable: `libonnxruntime.so`, `libonnxruntime.dylib` or `onnxruntime.dll`, else the
@@ -58,6 +66,12 @@ impl Runtime {
     /// This is the only function of the crate that reads the environment: `KOKORO_ONNXRUNTIME`,
     /// `KOKORO_MODEL_CACHE`, and what tells the user's cache folder and the folder for temporary files.
     ///
+    /// ```no_run
+    /// let runtime = kokoro_model::Runtime::load()?;
+    /// println!("ONNX Runtime {} of `{}`", runtime.version(), runtime.path().display());
+    /// # Ok::<(), kokoro_model::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::RuntimeNotFound`] with every place looked at; [`ErrorKind::BundleDamaged`] and
     /// [`ErrorKind::RuntimeNotUnpacked`]; and for the library that is taken, as [`Self::from_path`].
@@ -66,7 +80,10 @@ impl Runtime {
         if let Some(runtime) = loaded.as_ref() {
             return Ok(runtime.clone());
         }
+        #[cfg(feature = "ort")]
         let runtime = search::Surroundings::read(|name| std::env::var_os(name)).load(Self::start)?;
+        #[cfg(not(feature = "ort"))]
+        let runtime = Self::linked()?;
         *loaded = Some(runtime.clone());
         Ok(runtime)
     }
@@ -76,9 +93,15 @@ impl Runtime {
     ///
     /// Loading a library runs its code: take only a file whose digest you have checked.
     ///
+    /// ```no_run
+    /// let runtime = kokoro_model::Runtime::from_path("/usr/lib/libonnxruntime.so")?;
+    /// # Ok::<(), kokoro_model::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::RuntimeMissing`], [`ErrorKind::NotARuntime`], [`ErrorKind::RuntimeTooOld`],
     /// [`ErrorKind::RuntimeFailed`], and [`ErrorKind::RuntimeAlreadyLoaded`] for a second library.
+    #[cfg(feature = "ort")]
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = canonical(path.as_ref())?;
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,6 +118,7 @@ impl Runtime {
         Ok(runtime)
     }
 
+    #[cfg(feature = "ort")]
     fn start(path: PathBuf) -> Result<Self, Error> {
         // The probe unloads the library again, so a library that is refused leaves nothing behind.
         let minor = ort::util::probe(&path);
@@ -107,6 +131,21 @@ impl Runtime {
         })?;
         // A version 2 would be another API, which the probe knows and the loader does not.
         let Some(minor) = minor else { return Err(ErrorKind::NotARuntime { path }.into()) };
+        Self::with(builder, path, minor)
+    }
+
+    /// The runtime that the program is linked with.
+    #[cfg(not(feature = "ort"))]
+    fn linked() -> Result<Self, Error> {
+        let path = std::env::current_exe().unwrap_or_default();
+        let Some(minor) = linked::minor() else { return Err(ErrorKind::NotARuntime { path }.into()) };
+        if minor < Self::NEEDED_MINOR {
+            return Err(ErrorKind::RuntimeTooOld { path, found: minor, needed: Self::NEEDED_MINOR }.into());
+        }
+        Self::with(ort::init(), path, minor)
+    }
+
+    fn with(builder: ort::environment::EnvironmentBuilder, path: PathBuf, minor: u32) -> Result<Self, Error> {
         let environment =
             builder.with_name("kokoro-model").with_telemetry(false).build().map_err(|source| {
                 let kind = ErrorKind::RuntimeFailed { path: path.clone() };
@@ -123,8 +162,8 @@ impl Runtime {
         &self.inner.version
     }
 
-    /// The file it was loaded from, with symbolic links resolved. A bundled library that was loaded from memory or
-    /// from a temporary folder is there no longer.
+    /// The file it was loaded from, with symbolic links resolved; the program itself where it is linked with it. A
+    /// bundled library that was loaded from memory or from a temporary folder is there no longer.
     pub fn path(&self) -> &Path {
         &self.inner.path
     }
@@ -138,6 +177,7 @@ impl Runtime {
 
 /// The path without symbolic links. It tells whether two names mean one file, and keeps the loader from searching its
 /// own list of folders for a bare file name.
+#[cfg(feature = "ort")]
 fn canonical(given: &Path) -> Result<PathBuf, Error> {
     let path = fs_err::canonicalize(given)
         .map_err(|source| Error::with_source(ErrorKind::RuntimeMissing { path: given.into() }, source))?;

@@ -56,6 +56,13 @@ impl Speaker {
     }
 
     /// The same speaker in another language: text is turned into the phonemes of that one.
+    ///
+    /// ```
+    /// use kokoro_model::{Language, Speaker, Voice};
+    ///
+    /// let speaker = Speaker::from(Voice::AfHeart).with_language(Language::BritishEnglish);
+    /// assert_eq!(speaker.language(), Language::BritishEnglish);
+    /// ```
     #[must_use]
     pub fn with_language(self, language: Language) -> Self {
         Self { language, ..self }

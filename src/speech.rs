@@ -6,13 +6,13 @@ use crate::audio::Audio;
 use crate::cancellation::Cancellation;
 use crate::error::{Error, ErrorKind};
 use crate::pause;
-#[cfg(feature = "text")]
+#[cfg(feature = "english")]
 use crate::speaker::Speaker;
-#[cfg(feature = "text")]
+#[cfg(feature = "english")]
 use crate::split::split_text;
 use crate::split::{Boundary, Pieces, split_phonemes};
 use crate::synthesizer::{SAMPLE_RATE, Synthesizer, check_speed};
-#[cfg(feature = "text")]
+#[cfg(feature = "english")]
 use crate::text::{Content, English, content};
 use crate::vocabulary::tokenize;
 use crate::voice::{MAX_PHONEMES, VoiceStyles};
@@ -30,7 +30,7 @@ pub struct Utterance {
 
 impl Synthesizer {
     /// The longest text that [`Self::say`] takes, in bytes: about two hours of speech, which are 700 MB.
-    #[cfg(feature = "text")]
+    #[cfg(feature = "english")]
     pub const MAX_TEXT: usize = 100_000;
 
     /// Says a text. `speed` is as in [`Self::speak_tokens`].
@@ -40,7 +40,7 @@ impl Synthesizer {
     /// # fn say() -> Result<(), kokoro_model::Error> {
     /// use kokoro_model::{Runtime, Speaker, Synthesizer, Voice};
     ///
-    /// let runtime = Runtime::from_path("libonnxruntime.so")?;
+    /// let runtime = Runtime::load()?;
     /// let mut synthesizer = Synthesizer::embedded(&runtime)?;
     /// synthesizer.say("Hello there.", Voice::AfHeart, 1.0)?.write_wav("hello.wav")?;
     /// let speaker: Speaker = "af_heart+am_adam:0.3".parse()?;
@@ -51,7 +51,7 @@ impl Synthesizer {
     ///
     /// # Errors
     /// [`ErrorKind::TextTooLong`] for more than [`Self::MAX_TEXT`], else those of [`Self::stream`] and its items.
-    #[cfg(feature = "text")]
+    #[cfg(feature = "english")]
     pub fn say(&mut self, text: &str, voice: impl Into<Speaker>, speed: f32) -> Result<Audio, Error> {
         if text.len() > Self::MAX_TEXT {
             return Err(ErrorKind::TextTooLong { bytes: text.len(), most: Self::MAX_TEXT }.into());
@@ -80,7 +80,7 @@ impl Synthesizer {
     /// Before anything is said: [`ErrorKind::NothingToSay`], [`ErrorKind::Speed`], [`ErrorKind::LanguageWithoutText`],
     /// and those of [`Speaker::styles`]. The items: [`ErrorKind::Unpronounceable`], [`ErrorKind::Cancelled`],
     /// and those of [`Self::speak_tokens`]. After an error the stream ends.
-    #[cfg(feature = "text")]
+    #[cfg(feature = "english")]
     pub fn stream(
         &mut self,
         text: &str,
@@ -142,7 +142,7 @@ struct Script {
 /// What a script is written in.
 #[derive(Clone, Copy)]
 enum Written {
-    #[cfg(feature = "text")]
+    #[cfg(feature = "english")]
     English(&'static English),
     Phonemes,
 }
@@ -173,7 +173,7 @@ impl Script {
 
     fn pieces(&self, at: usize) -> Pieces<'_> {
         match self.written {
-            #[cfg(feature = "text")]
+            #[cfg(feature = "english")]
             Written::English(_) => split_text(&self.text[at..], MAX_PHONEMES),
             Written::Phonemes => split_phonemes(&self.text[at..], MAX_PHONEMES),
         }
@@ -181,7 +181,7 @@ impl Script {
 
     fn is_speech(&self, piece: &str) -> bool {
         match self.written {
-            #[cfg(feature = "text")]
+            #[cfg(feature = "english")]
             Written::English(_) => content(piece) == Content::Speech,
             Written::Phonemes => has_sound(piece),
         }
@@ -189,13 +189,13 @@ impl Script {
 
     /// The text and the phonemes of a unit.
     #[cfg_attr(
-        not(feature = "text"),
+        not(feature = "english"),
         allow(clippy::unnecessary_wraps, reason = "only text can have words without phonemes")
     )]
     fn words(&self, unit: &Unit) -> Result<(String, String), Error> {
         let words = &self.text[unit.start..unit.after];
         match self.written {
-            #[cfg(feature = "text")]
+            #[cfg(feature = "english")]
             Written::English(english) => {
                 let phonemes = english.phonemes(words);
                 let phonemes = phonemes.map_err(|unspoken| unspoken.within(&self.text, unit.start))?;
@@ -236,6 +236,8 @@ impl<'a> SpeechStream<'a> {
     }
 
     /// The same speech, which `cancellation` can end: it then gives one [`ErrorKind::Cancelled`] and no more.
+    ///
+    /// [`Cancellation`] shows how.
     #[must_use]
     pub fn cancelled_by(mut self, cancellation: &Cancellation) -> Self {
         self.cancellation = cancellation.clone();

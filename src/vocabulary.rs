@@ -32,12 +32,24 @@ pub struct UnknownPhoneme {
 }
 
 /// The token id of one phoneme symbol, if the model knows it.
+///
+/// ```
+/// assert_eq!(kokoro_model::token('ə'), Some(83));
+/// assert_eq!(kokoro_model::token('#'), None);
+/// ```
 pub fn token(symbol: char) -> Option<i64> {
     // The ids rise with the table but the code points do not; 114 comparisons are nothing beside one run.
     SYMBOLS.iter().find(|(known, _)| *known == symbol).map(|&(_, id)| id)
 }
 
 /// Token ids of a string of phonemes, one for each `char`, without the padding.
+///
+/// ```
+/// assert_eq!(kokoro_model::tokenize("həlˈO")?, [50, 83, 54, 156, 31]);
+/// let unknown = kokoro_model::tokenize("hə#").unwrap_err();
+/// assert_eq!((unknown.symbol, unknown.position), ('#', 2));
+/// # Ok::<(), kokoro_model::UnknownPhoneme>(())
+/// ```
 ///
 /// # Errors
 /// The first symbol that is not in the vocabulary. Nothing is dropped silently: a missing phoneme is heard.

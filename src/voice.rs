@@ -18,6 +18,13 @@ pub struct Style([f32; STYLE_LEN]);
 impl Style {
     /// Checks that every value is finite.
     ///
+    /// ```
+    /// use kokoro_model::{STYLE_LEN, Style};
+    ///
+    /// assert!(Style::new([0.5; STYLE_LEN]).is_ok());
+    /// assert!(Style::new([f32::NAN; STYLE_LEN]).is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::StyleNotFinite`] for the first value that is not.
     pub fn new(values: [f32; STYLE_LEN]) -> Result<Self, Error> {
@@ -53,6 +60,11 @@ impl VoiceStyles {
     pub const BYTES: usize = MAX_PHONEMES * STYLE_LEN * size_of::<f32>();
 
     /// Reads the raw little-endian float32 layout [510, 1, 256] that Kokoro voices are published in.
+    ///
+    /// ```no_run
+    /// let styles = kokoro_model::VoiceStyles::from_bytes(&std::fs::read("af_heart.bin")?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::VoiceSize`] unless there are exactly [`Self::BYTES`] bytes, and
@@ -114,6 +126,14 @@ impl VoiceStyles {
     /// `n` phonemes take row `n − 1`, as in the published inference code (`pack[len(ps) - 1]`), so that the
     /// 510 rows serve 1 to 510 phonemes. A count outside of that takes the nearest row; the engine refuses
     /// such an input on its own.
+    ///
+    /// ```
+    /// # use kokoro_model::VoiceStyles;
+    /// let styles = VoiceStyles::from_bytes(&vec![0; VoiceStyles::BYTES])?;
+    /// let ids = kokoro_model::tokenize("həlˈO.")?;
+    /// assert_eq!(styles.style(ids.len()).values(), &[0.0; kokoro_model::STYLE_LEN]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn style(&self, phoneme_count: usize) -> &Style {
         &self.rows[phoneme_count.clamp(1, MAX_PHONEMES) - 1]
     }

@@ -39,6 +39,15 @@ impl Voice {
     ///
     /// No value is further than 2^−17, or 7.7·10^−6, from that of the published voice.
     ///
+    /// ```
+    /// use kokoro_model::{ErrorKind, Voice};
+    ///
+    /// match Voice::AfHeart.styles() {
+    ///     Ok(styles) => assert!(styles.style(1).values().iter().all(|value| value.abs() < 3.0)),
+    ///     Err(error) => assert_eq!(*error.kind(), ErrorKind::NoVoicesEmbedded),
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::NoVoicesEmbedded`] in a build without voices, [`ErrorKind::VoiceDamaged`] if the bytes were changed
     /// in the binary.

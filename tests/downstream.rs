@@ -15,11 +15,12 @@ const HELLO: &str = "həlˈO wˈɜɹld.";
 /// Nobody listens there, so whoever tries to reach the network is told at once.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
-/// Builds the crate and returns its program. What it is built of stays in `target/`, for the next time.
-fn build() -> PathBuf {
+/// Builds the crate in that folder of `tests/` and returns its program. What it is built of stays in `target/`, for the
+/// next time.
+fn build(name: &str, variables: &[(&str, &Path)]) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = package.join("target").join("downstream");
-    let crate_folder = package.join("tests").join("downstream");
+    let target = package.join("target").join(name);
+    let crate_folder = package.join("tests").join(name);
     // With the lock of the workspace, which cargo cuts down to what is needed, the versions are those that are on this
     // machine already. It is made anew each time: a dependency may have changed.
     fs_err::copy(package.join("Cargo.lock"), crate_folder.join("Cargo.lock")).unwrap();
@@ -31,6 +32,7 @@ fn build() -> PathBuf {
         .arg("--target-dir")
         .arg(&target);
     cargo.env("CARGO_NET_OFFLINE", "true").env("http_proxy", NOWHERE).env("https_proxy", NOWHERE);
+    cargo.envs(variables.iter().copied());
     // Those of this test; some build scripts would run again.
     for (name, _) in std::env::vars_os() {
         if name
@@ -42,7 +44,7 @@ fn build() -> PathBuf {
     }
     let output = cargo.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    target.join("debug").join(format!("downstream{}", std::env::consts::EXE_SUFFIX))
+    target.join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// A command that runs `program` where there is no network, if this machine allows that; else where proxies lead
@@ -64,7 +66,7 @@ fn without_network(program: &Path) -> Command {
 
 #[test]
 fn a_user_s_program_speaks_from_one_file_and_says_the_same() {
-    let program = build();
+    let program = build("downstream", &[]);
     let room = tempfile::tempdir().unwrap();
     let (home, wav) = (room.path().join("home"), room.path().join("hello.wav"));
     fs_err::create_dir(&home).unwrap();
@@ -101,4 +103,27 @@ fn a_user_s_program_speaks_from_one_file_and_says_the_same() {
 
     assert_eq!(run(), library, "the second time");
     assert_eq!(fs_err::metadata(&library).unwrap().modified().unwrap(), unpacked, "it was unpacked again");
+    if cfg!(target_os = "linux") {
+        linked_with_it_says_the_same(&library, &expected);
+    }
+}
+
+/// Links a program with `library` when it is built, where the other one loads it when it runs.
+fn linked_with_it_says_the_same(library: &Path, expected: &Path) {
+    // The same folder each time: what was built is built again for another one.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("linked");
+    fs_err::create_dir_all(&folder).unwrap();
+    // What the linker looks for, and what the library says that it is called.
+    for name in ["libonnxruntime.so", "libonnxruntime.so.1"] {
+        fs_err::copy(library, folder.join(name)).unwrap();
+    }
+    let program = build("linked", &[("ORT_LIB_PATH", &folder), ("ORT_PREFER_DYNAMIC_LINK", Path::new("1"))]);
+    let wav = folder.join("hello.wav");
+    let mut command = Command::new(&program);
+    command.env_clear().env("LD_LIBRARY_PATH", &folder).env("ORT_DISABLE_TELEMETRY", "1");
+    let output = command.arg(HELLO).arg(&wav).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(Path::new(said.trim_end()), program, "the runtime is not in the program");
+    assert!(fs_err::read(&wav).unwrap() == fs_err::read(expected).unwrap(), "the sound differs");
 }

@@ -156,6 +156,28 @@ fn what_is_prepared_says_what_the_model_says() {
 }
 
 #[test]
+fn one_changed_bit_of_what_is_embedded_is_noticed() {
+    let options = SynthesizerOptions::for_artifact(&METADATA).threads(1);
+    let refusal = |model: &[u8], prepared: &[u8]| {
+        Synthesizer::from_prepared(&common::runtime(), model, prepared, &options).unwrap_err()
+    };
+    let mut model = MODEL.to_vec();
+    for position in [8, model.len() / 2, model.len() - 1] {
+        model[position] ^= 0x10;
+        let error = refusal(&model, PREPARED);
+        assert!(error.to_string().contains("CRC-32"), "{position}: {error}");
+        model[position] ^= 0x10;
+    }
+    let mut prepared = PREPARED.to_vec();
+    for position in [0, prepared.len() / 2, prepared.len() - 1] {
+        prepared[position] ^= 0x10;
+        let error = refusal(MODEL, &prepared);
+        assert!(error.to_string().contains("CRC-32"), "{position}: {error}");
+        prepared[position] ^= 0x10;
+    }
+}
+
+#[test]
 fn the_vocabulary_size_is_an_option() {
     let options = SynthesizerOptions::for_artifact(&METADATA).vocabulary_size(51);
     let mut synthesizer = Synthesizer::from_bytes(&common::runtime(), MODEL, &options).unwrap();

@@ -9,7 +9,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{DynValue, TensorRef};
 
-use super::{Part, Prepared as Contents, Weight, damaged, weights};
+use super::{Part, Prepared as Contents, Weight, check_sum, damaged, weights};
 use crate::error::Error;
 use crate::runtime::{Runtime, RuntimeMessage};
 use crate::synthesizer::SynthesizerOptions;
@@ -59,6 +59,7 @@ impl Prepared {
         }
         let takes_turns = contents.parts.iter().filter(|part| !part.inputs.is_empty()).count() > 1;
         let loaded = thread::scope(|scope| {
+            let sound = scope.spawn(|| check_sum("model", artifact, contents.artifact_crc32));
             let threads: Vec<_> = contents
                 .parts
                 .iter()
@@ -67,7 +68,10 @@ impl Prepared {
             let join = |thread: thread::ScopedJoinHandle<'_, _>| {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
-            threads.into_iter().map(join).collect::<Result<Vec<_>, Error>>()
+            let loaded = threads.into_iter().map(join).collect::<Result<Vec<_>, Error>>();
+            // Of a damaged model the runtime may have said anything.
+            sound.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            loaded
         })?;
         let (mut parts, mut constants) = (Vec::new(), HashMap::new());
         for (part, computed) in loaded {

@@ -186,7 +186,8 @@ impl Artifacts {
         Ok(chosen)
     }
 
-    /// The artifact that is chosen now, verified; `None` where none is, or its file is not the chosen one.
+    /// The artifact that is chosen now, verified with its metadata and its `.prepared` file; `None` where none is, or one of
+    /// the files is another.
     ///
     /// # Errors
     /// A file that is there cannot be read.
@@ -196,12 +197,25 @@ impl Artifacts {
             return Ok(None);
         }
         let chosen: Chosen = read_json(&path)?;
-        let path = self.folder.join(&chosen.file);
-        if !path.exists() || Digest::of_file(&path)?.to_string() != chosen.sha256 {
+        let [path, json] = [&chosen.file, &chosen.metadata].map(|name| self.folder.join(name));
+        if !is_good(&path, &chosen.sha256)? || !is_good(&json, &chosen.metadata_sha256)? {
             return Ok(None);
         }
-        let metadata = read_json(&self.folder.join(&chosen.metadata))?;
-        Ok(Some(Artifact { metadata, path }))
+        let artifact = Artifact { metadata: read_json(&json)?, path };
+        Ok(has_its_prepared(&artifact)?.then_some(artifact))
+    }
+}
+
+/// Whether there is a file with these bytes.
+fn is_good(path: &Path, sha256: &str) -> io::Result<bool> {
+    Ok(path.exists() && Digest::of_file(path)?.to_string() == sha256)
+}
+
+/// Whether the `.prepared` file is the one that the metadata names.
+fn has_its_prepared(artifact: &Artifact) -> io::Result<bool> {
+    match &artifact.metadata.prepared {
+        Some(prepared) => is_good(&artifact.path.with_extension(PREPARED), &prepared.sha256),
+        None => Ok(true),
     }
 }
 
@@ -213,15 +227,9 @@ fn find_in(folder: &Path, base: &str, scheme: &str) -> Result<Option<Artifact>> 
     }
     // Metadata of another version is no error: the artifact is simply made again.
     let Ok(metadata) = read_json::<Metadata>(&json) else { return Ok(None) };
-    let is_good = |path: &Path, sha256: &str| {
-        Ok::<_, anyhow::Error>(path.exists() && Digest::of_file(path)?.to_string() == sha256)
-    };
-    let good = is_good(&path, &metadata.sha256)?
-        && match &metadata.prepared {
-            Some(prepared) => is_good(&path.with_extension(PREPARED), &prepared.sha256)?,
-            None => true,
-        };
-    Ok(good.then_some(Artifact { metadata, path }))
+    let artifact = Artifact { metadata, path };
+    let good = is_good(&artifact.path, &artifact.metadata.sha256)? && has_its_prepared(&artifact)?;
+    Ok(good.then_some(artifact))
 }
 
 fn move_to(artifact: Artifact, folder: &Path) -> Result<Artifact> {

@@ -60,13 +60,14 @@ pub fn prepare(
     };
     let prepared = Prepared {
         artifact_bytes: artifact.len() as u64,
+        artifact_crc32: crc32fast::hash(artifact),
         tokens: port(&metadata.inputs, &["tokens", "input_ids"])?,
         style: port(&metadata.inputs, &["style"])?,
         speed: port(&metadata.inputs, &["speed"])?,
         audio: port(&metadata.outputs, &["audio", "waveform"])?,
         parts: parts.collect::<Result<_>>()?,
     };
-    let prepared = postcard::to_stdvec(&prepared)?;
+    let prepared = prepared.to_bytes()?;
     check(runtime, artifact, &prepared, &options, metadata.vocabulary_size)?;
     Ok(prepared)
 }

@@ -64,9 +64,20 @@ fn what_does_not_belong_together_is_refused() {
     let options = SynthesizerOptions::for_artifact(&metadata);
     let prepared = prepare(&runtime, &bytes, &metadata, &recipe, &folder.path().join("scratch")).unwrap();
     let short = prepared.len() / 2;
-    for (model, prepared) in
-        [(&bytes[1..], &prepared[..]), (&bytes, &prepared[..short]), (&bytes, b"none"), (&bytes, b"")]
-    {
+    let flipped = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let [weight, graph] = [flipped(&bytes, bytes.len() / 2), flipped(&prepared, short)];
+    for (model, prepared) in [
+        (&bytes[1..], &prepared[..]),
+        (&bytes, &prepared[..short]),
+        (&bytes, b"none"),
+        (&bytes, b""),
+        (&weight, &prepared),
+        (&bytes, &graph),
+    ] {
         let error = Synthesizer::from_prepared(&runtime, model, prepared, &options).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::PreparedDamaged { .. }), "{error}");
     }
