@@ -83,7 +83,8 @@ pub enum ErrorKind {
     },
     /// What prepares a model for a quick start is damaged, or of another model.
     #[error(
-        "the prepared graph does not fit the model: {reason}\nhint: `cargo xtask quantize --force` makes both again"
+        "the model or what it was prepared to is damaged, or they do not belong together: {reason}\nhint: build or \
+         install the program again; where you made the model, `cargo xtask quantize --force` makes both again"
     )]
     PreparedDamaged {
         /// What was expected and what was found.
