@@ -45,10 +45,14 @@ fn run(arguments: &Arguments, clock: Clock) -> Result<()> {
     let output = Output::choose(arguments)?;
     // Before standard input is read: what is read is gone for the program that takes the place of this one.
     telemetry::switch_off()?;
-    let text = match &arguments.text {
+    let mut text = match &arguments.text {
         Some(text) => text.clone(),
         None => read_text()?,
     };
+    if arguments.phonemes {
+        // The model has no symbol for the end of a line, and every line of a file has one.
+        text = text.lines().collect::<Vec<_>>().join(" ");
+    }
     speak(arguments, &text, output, clock)
 }
 

@@ -38,8 +38,8 @@ fn every_way_of_writing_gives_the_same_sound() {
     assert!(output.stdout == from_file, "the file on standard output differs");
     assert!(text(&output.stderr).starts_with("{\"load\":"), "{}", text(&output.stderr));
 
-    // The input from the other side, too.
-    let output = room.say_to(&["--phonemes", "--stream"], HELLO.as_bytes());
+    // The input from the other side, too, as a line.
+    let output = room.say_to(&["--phonemes", "--stream"], format!("{HELLO}\n").as_bytes());
     let streamed: Vec<_> =
         output.stdout.as_chunks().0.iter().map(|bytes| i16::from_le_bytes(*bytes)).collect();
     assert!(streamed == spoken, "the streamed sound differs");
