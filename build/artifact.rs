@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::digest;
 use super::metadata::{Chosen, Metadata};
-use super::settings::{Settings, Source};
+use super::settings::{PINNED, Settings, Source};
 use super::sha256;
 
 /// An artifact whose bytes were checked.
@@ -43,8 +43,13 @@ impl fmt::Display for Failure {
         for path in &self.looked_in {
             writeln!(f, "looked in: `{}`", path.display())?;
         }
-        write!(f, "hint: `cargo xtask quantize` makes the artifact; ")?;
-        write!(f, "`KOKORO_MODEL_ARTIFACT` may name a `chosen.json` or an `.onnx` file with its `.json`; ")?;
+        write!(f, "hint: in a checkout of kokoro-model, `cargo xtask quantize` makes the artifact, and ")?;
+        write!(f, "`cargo xtask fetch --artifact URL` brings a released one into the cache; ")?;
+        write!(
+            f,
+            "`KOKORO_MODEL_ARTIFACT` may be the `sha256:...` that it prints, or name a `chosen.json`, or an "
+        )?;
+        write!(f, "`.onnx` file with its `.json`; ")?;
         write!(f, "`KOKORO_MODEL_ARTIFACT=none` builds without a model")
     }
 }
@@ -69,6 +74,7 @@ pub fn resolve(settings: &Settings) -> Result<Option<Artifact>, Failure> {
             search.beside_model(path)
         }
         Source::Given(path) | Source::Package(path) => search.chosen(path),
+        Source::Pinned(sha256) => search.pinned(sha256),
     };
     found.map(Some).map_err(|reason| Failure { reason, ..search.failure })
 }
@@ -80,7 +86,7 @@ impl Search<'_> {
         self.failure.looked_in.extend([model.to_path_buf(), beside.clone()]);
         let metadata: Metadata = parse(&beside, &read(&beside)?)?;
         self.want(&metadata.sha256, &beside)?;
-        let folder = model.parent().unwrap_or(Path::new(""));
+        let folder = model.parent();
         let watched = vec![model.to_path_buf(), beside.clone()];
         self.taken(folder, &beside, model, metadata, watched)
     }
@@ -93,7 +99,7 @@ impl Search<'_> {
         if !digest::is_digest(&chosen.metadata_sha256) {
             return Err(not_a_digest(path, "metadata_sha256", &chosen.metadata_sha256));
         }
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent();
         let metadata_path = self.locate(folder, path, &chosen.metadata, &chosen.metadata_sha256)?;
         let bytes = read(&metadata_path)?;
         let found = sha256::hex_digest(bytes.as_slice()).map_err(|error| error.to_string())?;
@@ -115,10 +121,34 @@ impl Search<'_> {
         self.taken(folder, &metadata_path, &model, metadata, watched)
     }
 
+    /// The artifact of the cache whose metadata has the digest `sha256`, which thereby pins the other files, too.
+    fn pinned(&mut self, sha256: &str) -> Result<Artifact, String> {
+        if !digest::is_digest(sha256) {
+            return Err(format!(
+                "`KOKORO_MODEL_ARTIFACT` is `{PINNED}{sha256}`, expected 64 lower-case hexadecimal digits behind `{PINNED}`"
+            ));
+        }
+        self.failure.sha256 = Some(sha256.to_owned());
+        let cache = self.settings.cache.as_ref().ok_or("there is no home folder, and so no cache")?;
+        let folder = cache.join(sha256);
+        self.failure.looked_in.push(folder.clone());
+        let metadata_path = only_metadata(&folder).ok_or("no metadata with this digest is in the cache")?;
+        let bytes = read(&metadata_path)?;
+        let found = sha256::hex_digest(bytes.as_slice()).map_err(|error| error.to_string())?;
+        if found != sha256 {
+            return Err(wrong_digest(&metadata_path, sha256, &found));
+        }
+        let metadata: Metadata = parse(&metadata_path, &bytes)?;
+        self.want(&metadata.sha256, &metadata_path)?;
+        let model = self.locate(None, &metadata_path, &metadata.name, &metadata.sha256)?;
+        let watched = vec![metadata_path.clone(), model.clone()];
+        self.taken(None, &metadata_path, &model, metadata, watched)
+    }
+
     /// The artifact with copies of `model` and of the `.prepared` file that the metadata, read from `named_by`, names.
     fn taken(
         &mut self,
-        folder: &Path,
+        folder: Option<&Path>,
         named_by: &Path,
         model: &Path,
         metadata: Metadata,
@@ -138,7 +168,7 @@ impl Search<'_> {
     /// The `.prepared` file of `model` and its checked bytes, if the metadata names one.
     fn prepared(
         &mut self,
-        folder: &Path,
+        folder: Option<&Path>,
         named_by: &Path,
         model: &Path,
         metadata: &Metadata,
@@ -169,7 +199,7 @@ impl Search<'_> {
 
     fn locate(
         &mut self,
-        folder: &Path,
+        folder: Option<&Path>,
         named_by: &Path,
         name: &str,
         sha256: &str,
@@ -179,7 +209,7 @@ impl Search<'_> {
             return Err(format!("`{}` names `{name}`, expected a plain file name", named_by.display()));
         }
         let cached = self.settings.cache.as_ref().map(|cache| cache.join(sha256).join(name));
-        for candidate in [Some(folder.join(name)), cached].into_iter().flatten() {
+        for candidate in [folder.map(|folder| folder.join(name)), cached].into_iter().flatten() {
             self.failure.looked_in.push(candidate.clone());
             if candidate.is_file() {
                 return Ok(candidate);
@@ -225,6 +255,12 @@ fn check(
     }
     let found = digest::of_file(copied, settings).map_err(|error| error.to_string())?;
     if found == metadata.sha256 { Ok(()) } else { Err(wrong_digest(model, &metadata.sha256, &found)) }
+}
+
+/// The one `.json` file in a folder of the cache, or the first; its name is that of the artifact, not known yet.
+fn only_metadata(folder: &Path) -> Option<PathBuf> {
+    let found = fs_err::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    found.filter(|path| path.extension().is_some_and(|extension| extension == "json")).min()
 }
 
 /// Removes the copies of former builds: at 80 MB each they would pile up.

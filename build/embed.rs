@@ -37,7 +37,8 @@ pub fn generate(artifact: Option<&Artifact>, target: &Target) -> Result<String, 
 }
 
 /// A static, never a constant: a constant would be copied into each use.
-const MODEL: &str = "/// The model in the `.onnx` format, aligned to 4096 bytes.\npub static MODEL: &[u8]";
+const MODEL: &str = "/// The model in the `.onnx` format, aligned to 4096 bytes; empty where documentation is built, and with\n\
+    /// `KOKORO_MODEL_ARTIFACT=none`.\npub static MODEL: &[u8]";
 
 /// A megabyte, which rustc may well read itself.
 const PREPARED: &str = "/// What loads [`MODEL`] quickly, see `Synthesizer::from_prepared`; empty where there is none.\npub static PREPARED: &[u8]";
@@ -152,7 +153,7 @@ fn nothing() -> Metadata {
 fn constants(metadata: &Metadata) -> String {
     let Metadata { base, .. } = metadata;
     let mut source = String::from(
-        "/// The metadata of [`MODEL`].\npub static METADATA: crate::metadata::Metadata = crate::metadata::Metadata {\n",
+        "/// The metadata of [`MODEL`]; of nothing, where that is empty.\npub static METADATA: crate::metadata::Metadata = crate::metadata::Metadata {\n",
     );
     let mut field = |name: &str, value: String| {
         let _ = writeln!(source, "    {name}: {value},");

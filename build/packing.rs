@@ -5,11 +5,9 @@
 //! one voice can be had without the others. `src/packed.rs` reads it, and states the error.
 
 use std::fmt;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
+use miniz_oxide::deflate::compress_to_vec_zlib;
 
 use super::digest::Hasher;
 use super::recipe::Voices;
@@ -138,6 +136,5 @@ pub fn compress(voice: &[u8]) -> Result<Vec<u8>, String> {
             codes.push(code as u8);
         }
     }
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(9));
-    encoder.write_all(&codes).and_then(|()| encoder.finish()).map_err(|error| error.to_string())
+    Ok(compress_to_vec_zlib(&codes, 9))
 }

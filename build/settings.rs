@@ -19,6 +19,9 @@ pub const WATCHED: [&str; 7] = [
     "USERPROFILE",
 ];
 
+/// How a value of `KOKORO_MODEL_ARTIFACT` begins that is a digest and no path.
+pub const PINNED: &str = "sha256:";
+
 /// Where the artifact comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -26,6 +29,8 @@ pub enum Source {
     Nothing,
     /// `KOKORO_MODEL_ARTIFACT`: a `chosen.json`, or an `.onnx` with its `.json` beside it.
     Given(PathBuf),
+    /// `KOKORO_MODEL_ARTIFACT=sha256:<digest>`: the artifact of the cache whose metadata has this digest.
+    Pinned(String),
     /// `artifacts/chosen.json` of the package.
     Package(PathBuf),
 }
@@ -77,9 +82,12 @@ impl Settings {
         let source = match given {
             Some(value) if value == "none" => Source::Nothing,
             _ if variable("DOCS_RS").is_some() => Source::Nothing,
-            // A relative path would be meant from where cargo was started, which a build script cannot know;
-            // from the package is the one folder that is the same for every caller.
-            Some(value) => Source::Given(package.join(value)),
+            Some(value) => match value.to_str().and_then(|value| value.strip_prefix(PINNED)) {
+                Some(sha256) => Source::Pinned(sha256.to_owned()),
+                // A relative path would be meant from where cargo was started, which a build script cannot know;
+                // from the package is the one folder that is the same for every caller.
+                None => Source::Given(package.join(value)),
+            },
             None => Source::Package(package.join("artifacts").join("chosen.json")),
         };
         Self {

@@ -6,21 +6,26 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-const SCHEMA: &str = "../proto/onnx.proto";
-const FOLDER: &str = "../proto";
+/// The workspace's folder of the schema, and the copy of it that a package has, which holds nothing from outside.
+const FOLDERS: [&str; 2] = ["../proto", "proto"];
+const FILE: &str = "onnx.proto";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed={SCHEMA}");
+    let there = |folder: &&&str| Path::new(folder).join(FILE).is_file();
+    let folder =
+        FOLDERS.iter().find(there).ok_or("expected `onnx.proto` in `../proto` or `proto`, found none")?;
+    let schema = Path::new(folder).join(FILE);
+    println!("cargo::rerun-if-changed={}", schema.display());
     println!("cargo::rerun-if-changed=src");
     println!("cargo::rerun-if-changed=build.rs");
 
-    let descriptors = protox::compile([SCHEMA], [FOLDER])?;
+    let descriptors = protox::compile([&schema], [folder])?;
     prost_build::Config::new()
         // Tensor payloads become slices of the one buffer that the model was decoded from.
         .bytes(["."])
         .compile_fds(descriptors)?;
 
-    let mut sources = vec![PathBuf::from(SCHEMA)];
+    let mut sources = vec![schema];
     collect(Path::new("src"), &mut sources)?;
     sources.sort();
     let mut digest = Sha256::new();

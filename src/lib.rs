@@ -45,7 +45,9 @@
 //! The build script looks for the model in this order, checks the digest, and never opens a socket:
 //!
 //! 1. `KOKORO_MODEL_ARTIFACT`: the path of a `chosen.json`, or of an `.onnx` file with its metadata in the `.json`
-//!    file beside it. A relative path is taken from the folder of this package.
+//!    file beside it. A relative path is taken from the folder of this package. Or `sha256:` and the digest of a
+//!    metadata file in the cache, which names the digests of all the rest; `cargo xtask fetch --artifact`, in a checkout
+//!    of this package's repository, puts a released artifact there and prints it.
 //! 2. `artifacts/chosen.json` in this package, which `cargo xtask quantize` writes.
 //! 3. For a file that `chosen.json` names and that is not beside it: `<sha256>/<name>` in the folder
 //!    `KOKORO_MODEL_CACHE`, or else `kokoro-model` in the user's cache folder.

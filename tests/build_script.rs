@@ -168,6 +168,53 @@ fn an_onnx_file_with_its_metadata_can_be_given() {
     room.fails_with(&["artifacts/a.json"]);
 }
 
+/// A room whose artifact lies in the cache alone, and is asked for by the digest of its metadata.
+fn pinned() -> (Room, String) {
+    let mut room = Room::new();
+    let metadata = metadata_json().to_string();
+    let pin = hex(metadata.as_bytes());
+    room.write(&format!("cache/{}/a.onnx", hex(MODEL)), MODEL);
+    room.write(&format!("cache/{}/a.prepared", hex(PREPARED)), PREPARED);
+    room.write(&format!("cache/{pin}/a.json"), metadata.as_bytes());
+    room.settings.source = Source::Pinned(pin.clone());
+    (room, pin)
+}
+
+#[test]
+fn the_digest_of_metadata_is_enough() {
+    let (room, pin) = pinned();
+    let artifact = resolve(&room.settings).unwrap().unwrap();
+    assert_eq!(fs_err::read(&artifact.copy).unwrap(), MODEL);
+    assert_eq!(fs_err::read(artifact.prepared.unwrap()).unwrap(), PREPARED);
+    let (model, prepared) = (hex(MODEL), hex(PREPARED));
+    let names = [format!("{pin}/a.json"), format!("{model}/a.onnx"), format!("{prepared}/a.prepared")];
+    assert_eq!(artifact.watched, names.map(|name| room.path("cache").join(name)));
+}
+
+#[test]
+fn a_pin_takes_nothing_else() {
+    let (mut room, pin) = pinned();
+    let metadata = room.path("cache").join(&pin).join("a.json");
+    room.write(&format!("cache/{}/a.onnx", hex(MODEL)), b"the bytes of b model");
+    room.fails_with(&["a.onnx", &hex(MODEL), &hex(b"the bytes of b model")]);
+    fs_err::remove_dir_all(room.path("cache").join(hex(MODEL))).unwrap();
+    let place = room.path("cache").join(hex(MODEL)).join("a.onnx");
+    room.fails_with(&["`a.onnx` is missing", &hex(MODEL), &format!("looked in: `{}`", place.display())]);
+
+    fs_err::write(&metadata, b"{}").unwrap();
+    room.fails_with(&[&pin, &hex(b"{}")]);
+    fs_err::remove_file(&metadata).unwrap();
+    let place = room.path("cache").join(&pin);
+    room.fails_with(&["no metadata with this digest", &format!("looked in: `{}`", place.display())]);
+    room.fails_with(&[&format!("digest: `{pin}`"), "`cargo xtask fetch --artifact URL`"]);
+
+    room.settings.source = Source::Pinned("../../etc".to_owned());
+    room.fails_with(&["`sha256:../../etc`, expected 64 lower-case hexadecimal digits"]);
+    room.settings.source = Source::Pinned(pin);
+    room.settings.cache = None;
+    room.fails_with(&["no home folder, and so no cache"]);
+}
+
 #[test]
 fn nothing_asked_for_is_nothing_embedded() {
     let mut room = Room::new();
@@ -324,7 +371,9 @@ fn the_variables_decide_the_source() {
         (vec![], package.clone()),
         (vec![("KOKORO_MODEL_ARTIFACT", "")], package),
         (vec![("KOKORO_MODEL_ARTIFACT", "none")], Source::Nothing),
+        (vec![("KOKORO_MODEL_ARTIFACT", "sha256:abc")], Source::Pinned("abc".to_owned())),
         (vec![("DOCS_RS", "1")], Source::Nothing),
+        (vec![("DOCS_RS", "1"), ("KOKORO_MODEL_ARTIFACT", "sha256:abc")], Source::Nothing),
         (vec![("KOKORO_MODEL_ARTIFACT", "/a/b.onnx")], Source::Given("/a/b.onnx".into())),
         (vec![("KOKORO_MODEL_ARTIFACT", "a/b.onnx")], Source::Given("/package/a/b.onnx".into())),
     ] {

@@ -4,14 +4,16 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
+use kokoro_model::BaseKind;
 use serde::Serialize;
 
+use crate::digest::Digest;
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::fetch::{Fetched, Fetcher, RuntimeLibrary, SourceArgs, is_unavailable};
+use crate::fetch::{Fetched, FetchedArtifact, Fetcher, RuntimeLibrary, SourceArgs, is_unavailable};
 use crate::recipe::{Recipe, RuntimeRecipe};
 
-/// Brings the model, the voices and ONNX Runtime into the cache
+/// Brings the model, the voices and ONNX Runtime into the cache, or a released artifact
 ///
 /// Every file is pinned by size and digest in `models/`. Its sources are tried in order; a download that
 /// was cut is resumed; a file with a wrong digest is kept aside as `*.rejected` and ends the run with exit
@@ -31,6 +33,18 @@ pub struct FetchArgs {
     #[arg(long)]
     pub all: bool,
 
+    /// A released artifact: the address or path of a `.tar.zst` archive, a folder it was unpacked to, or an `.onnx` file
+    ///
+    /// Its model, prepared graph and metadata are checked against its `SHA256SUMS` and `chosen.json` and go to the
+    /// cache, from which builds of `kokoro-model` take them by the line that is printed last. An `.onnx` file has its
+    /// `.json` beside it. Nothing else is fetched.
+    #[arg(long, value_name = "URL|FILE", conflicts_with_all = ["names", "all"])]
+    pub artifact: Option<String>,
+
+    /// The digest of the archive, checked before it is opened, or of the `.onnx` file
+    #[arg(long, value_name = "DIGEST", requires = "artifact")]
+    pub sha256: Option<Digest>,
+
     /// Print what came from where as JSON on standard output
     #[arg(long)]
     pub json: bool,
@@ -49,6 +63,8 @@ pub struct Summary {
     pub voices: Vec<Fetched>,
     /// The ONNX Runtime library.
     pub onnxruntime: Option<RuntimeLibrary>,
+    /// A released artifact.
+    pub artifact: Option<FetchedArtifact>,
 }
 
 /// Runs the command with the recipes below `models`.
@@ -56,6 +72,13 @@ pub struct Summary {
 /// # Errors
 /// [`Failure::Usage`] for a name that no recipe has; [`Failure::Fetch`] when something cannot be had.
 pub fn run(args: &FetchArgs, models: &Path, environment: &Environment) -> Result<()> {
+    if let Some(artifact) = &args.artifact {
+        let fetcher = args.sources.fetcher(environment)?;
+        let artifact = fetcher.artifact(artifact, args.sha256)?;
+        warn(&artifact, args.sha256.is_some());
+        let summary = Summary { artifact: Some(artifact), ..Summary::default() };
+        return show(&summary, args.json, fetcher.cache().folder());
+    }
     let recipe = Recipe::load(&models.join("kokoro-v1.0.toml"))?;
     let runtime = RuntimeRecipe::load(&models.join("onnxruntime.toml"))?;
     let fetcher = args.sources.fetcher(environment)?;
@@ -157,6 +180,28 @@ fn show(summary: &Summary, json: bool, cache: &Path) -> Result<()> {
         let version = library.version.as_deref().unwrap_or("of your own");
         println!("{:<24} {}  from {}", format!("ONNX Runtime {version}"), library.sha256, library.origin);
     }
+    if let Some(artifact) = &summary.artifact {
+        for file in artifact.archive.iter().chain(&artifact.files) {
+            println!("{:<24} {}  from {}", file.name, file.sha256, file.origin);
+        }
+    }
     println!("cache: {}", cache.display());
+    if let Some(artifact) = &summary.artifact {
+        println!("KOKORO_MODEL_ARTIFACT={}", artifact.variable);
+    }
     Ok(())
+}
+
+/// What a user should know of an artifact before trusting it.
+fn warn(artifact: &FetchedArtifact, pinned: bool) {
+    if let Some(archive) = artifact.archive.as_ref().filter(|_| !pinned) {
+        eprintln!("nothing pinned `{}`: it fits itself, which says nothing of who made it", archive.name);
+        eprintln!("hint: the next time, `--sha256 {}` takes this one and no other", archive.sha256);
+    }
+    let kind = match artifact.base_kind {
+        BaseKind::Official => return,
+        BaseKind::Restored => "rebuilt from the published INT8 model",
+        BaseKind::Local => "a file that nobody pinned",
+    };
+    eprintln!("it was made from `{}`, {kind}, not from the published float model", artifact.base);
 }

@@ -3,7 +3,7 @@
 //! A file is under its final name only once its digest has been seen to be right, and its bytes are hashed
 //! again each time it is asked for. Beside it there may be, under fixed names so that a killed run leaves
 //! one file and not many: `<name>.part`, a download on its way; `<name>.part.etag`, what the server called
-//! it; `<name>.tmp`, a folder for pip and npm; `<name>.rejected`, bytes with a wrong digest.
+//! it; `<name>.tmp`, a folder for pip, npm and archives; `<name>.rejected`, bytes with a wrong digest.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -114,7 +114,13 @@ impl Entry {
         fs_err::create_dir_all(&self.folder)
     }
 
-    /// An empty folder for pip and npm to write into, on the cache's own disk. Call it under the lock.
+    /// Removes the entry's own folder, unless there is something in it.
+    pub(super) fn remove_folder_if_empty(&self) {
+        // A folder that is not empty refuses, as it should; one that stays does no harm.
+        let _ = fs_err::remove_dir(&self.folder);
+    }
+
+    /// An empty folder for pip and npm to write into, or an archive to be unpacked to, on the cache's own disk. Call it under the lock.
     pub(super) fn scratch(&self) -> io::Result<Scratch> {
         Scratch::new(self.beside("tmp"))
     }

@@ -19,6 +19,7 @@ use super::console::{Console, Progress};
 use super::error::SourceError;
 use super::part::Part;
 use super::timing::Timing;
+use crate::digest::Digest;
 
 /// A download that has come on by this much since it last failed is not counted as failing in a row.
 const HEADWAY: u64 = 1 << 20;
@@ -44,23 +45,12 @@ impl Http {
         entry: &Entry,
         console: &Console,
     ) -> Result<(), SourceError> {
-        let url =
-            Url::parse(address).map_err(|error| SourceError::Protocol(format!("`{address}`: {error}")))?;
-        let host = url.authority().to_owned();
-        if self.unreachable.lock().is_ok_and(|hosts| hosts.contains(&host)) {
-            return Err(SourceError::Connect(format!("`{host}` was out of reach before in this run")));
-        }
+        let url = self.reachable(address)?;
         let mut progress = console.progress(&entry.name, entry.size);
         let mut part = Part::resume(entry)?;
         let mut trusted = part.written() == 0;
         loop {
-            let outcome = self.persist(&url, &mut part, &mut progress);
-            if let Err(SourceError::Connect(_)) = &outcome
-                && let Ok(mut hosts) = self.unreachable.lock()
-            {
-                hosts.insert(host.clone());
-            }
-            if let Err(error) = outcome {
+            if let Err(error) = self.persist(&url, &mut part, &mut progress) {
                 part.set_aside()?;
                 return Err(error);
             }
@@ -75,8 +65,55 @@ impl Http {
         }
     }
 
-    /// Asks again and again, as long as that makes sense.
+    /// Brings whatever is at `address` by way of `growing` to where `place` says by its digest, and returns that place.
+    ///
+    /// What another run left is not built upon: nothing would tell if it was of another file.
+    pub(super) fn download_unpinned(
+        &self,
+        address: &str,
+        growing: &Entry,
+        console: &Console,
+        place: impl FnOnce(Digest) -> Entry,
+    ) -> Result<Entry, SourceError> {
+        let url = self.reachable(address)?;
+        let mut progress = console.progress(&growing.name, growing.size);
+        let mut part = Part::create(growing)?;
+        if let Err(error) = self.persist(&url, &mut part, &mut progress) {
+            part.restart()?;
+            part.set_aside()?;
+            return Err(error);
+        }
+        part.finish_under(place)
+    }
+
+    /// The address, unless its host was out of reach before.
+    fn reachable(&self, address: &str) -> Result<Url, SourceError> {
+        let url =
+            Url::parse(address).map_err(|error| SourceError::Protocol(format!("`{address}`: {error}")))?;
+        let host = url.authority();
+        if self.unreachable.lock().is_ok_and(|hosts| hosts.contains(host)) {
+            return Err(SourceError::Connect(format!("`{host}` was out of reach before in this run")));
+        }
+        Ok(url)
+    }
+
+    /// Asks again and again, as long as that makes sense, and notes a host that is out of reach.
     fn persist(&self, url: &Url, part: &mut Part<'_>, progress: &mut Progress) -> Result<(), SourceError> {
+        let outcome = self.ask_until_whole(url, part, progress);
+        if let Err(SourceError::Connect(_)) = &outcome
+            && let Ok(mut hosts) = self.unreachable.lock()
+        {
+            hosts.insert(url.authority().to_owned());
+        }
+        outcome
+    }
+
+    fn ask_until_whole(
+        &self,
+        url: &Url,
+        part: &mut Part<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), SourceError> {
         let mut failures = 0;
         let mut reached = part.written();
         loop {

@@ -9,6 +9,7 @@
 
 mod archive;
 mod args;
+mod artifact;
 mod cache;
 mod console;
 mod error;
@@ -27,6 +28,7 @@ use anyhow::{Context as _, Result};
 use serde::{Serialize, Serializer};
 
 pub use self::args::SourceArgs;
+pub use self::artifact::FetchedArtifact;
 pub use self::cache::{Cache, Entry, Held, Size};
 pub use self::console::Console;
 pub use self::error::{FetchError, Reason, RedirectRefused, SourceError, WrongDigest, is_unavailable};

@@ -150,6 +150,17 @@ impl<'a> Part<'a> {
             .into())
     }
 
+    /// Puts a file in its place whose digest nobody knew before: where `place` says, on the same disk.
+    pub(super) fn finish_under(self, place: impl FnOnce(Digest) -> Entry) -> Result<Entry, SourceError> {
+        self.file.sync_all().map_err(|error| self.of_writing(error))?;
+        let place = place(self.digest());
+        drop(self.file);
+        remove_if_there(&self.entry.etag())?;
+        place.create_folder().map_err(SourceError::Local)?;
+        fs_err::rename(self.entry.part(), place.path()).map_err(SourceError::Local)?;
+        Ok(place)
+    }
+
     fn of_writing(&self, error: std::io::Error) -> SourceError {
         SourceError::of_writing(error, &self.entry.part(), self.entry.size.limit(), self.written)
     }

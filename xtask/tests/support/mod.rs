@@ -1,10 +1,11 @@
-//! What the tests share: a server that misbehaves, a cache of one's own, programs that pretend to be pip and npm,
+//! What the tests share: a server that misbehaves, releases that are small or wrong, a cache of one's own, programs that pretend to be pip and npm,
 //! small models, and the commands as the user runs them.
 #![allow(dead_code, reason = "each test program uses a part")]
 
 pub mod disk;
 pub mod models;
 pub mod program;
+pub mod release;
 pub mod server;
 
 use std::io::Write as _;

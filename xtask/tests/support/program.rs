@@ -46,6 +46,7 @@ pub struct Program {
     folder: tempfile::TempDir,
     cache: PathBuf,
     search_path: Option<PathBuf>,
+    certificate: Option<PathBuf>,
 }
 
 /// How a run ended and what it said.
@@ -71,7 +72,7 @@ impl Program {
     pub fn with_cache(cache: PathBuf) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs_err::create_dir(folder.path().join("tmp")).unwrap();
-        Self { folder, cache, search_path: None }
+        Self { folder, cache, search_path: None, certificate: None }
     }
 
     /// With a cache in its own folder, in which everything of the user's is there and nothing of it is at risk.
@@ -110,6 +111,11 @@ impl Program {
         let folder = self.path("programs");
         super::write_script(&folder.join(name), script);
         self.search_path = Some(folder);
+    }
+
+    /// Trusts servers with this certificate.
+    pub fn trust(&mut self, certificate: PathBuf) {
+        self.certificate = Some(certificate);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -152,6 +158,9 @@ impl Program {
             .env("TMP", self.path("tmp"));
         if let Some(path) = &self.search_path {
             command.env("PATH", path);
+        }
+        if let Some(certificate) = &self.certificate {
+            command.env("SSL_CERT_FILE", certificate);
         }
         command
     }

@@ -1,10 +1,13 @@
 //! An HTTP server of a few lines that does what the test says, well-behaved or not.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What a client asked.
 #[derive(Debug, Clone, Default)]
@@ -100,6 +103,32 @@ pub struct Server {
 impl Server {
     /// Answers request number `n`, counted from 0, with `answer(n, request)`.
     pub fn start(answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(None, answer)
+    }
+
+    /// As [`Server::start`], over TLS only. A client that is to trust it finds its certificate at `certificate`, for
+    /// `SSL_CERT_FILE`.
+    pub fn secure(
+        certificate: &Path,
+        answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        fs_err::write(certificate, made.cert.pem()).unwrap();
+        let key = made.signing_key.serialize_der().try_into().unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        Self::listen(Some(Arc::new(config)), answer)
+    }
+
+    fn listen(
+        tls: Option<Arc<ServerConfig>>,
+        answer: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             address: listener.local_addr().unwrap().to_string(),
@@ -112,17 +141,21 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 *connections.lock().unwrap() += 1;
                 let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
+                let tls = tls.clone();
                 thread::spawn(move || {
-                    if is_tls(&stream) {
-                        return refuse_tls(stream);
-                    }
-                    let Some(request) = read(&stream) else { return };
-                    let number = {
+                    let count = |request: &Request| {
                         let mut requests = requests.lock().unwrap();
                         requests.push(request.clone());
                         requests.len() - 1
                     };
-                    send(stream, &answer(number, &request));
+                    match tls {
+                        Some(config) => {
+                            let connection = ServerConnection::new(config).unwrap();
+                            talk(StreamOwned::new(connection, stream), |it| answer(count(it), it));
+                        }
+                        None if is_tls(&stream) => refuse_tls(stream),
+                        None => talk(stream, |it| answer(count(it), it)),
+                    }
                 });
             }
         });
@@ -167,8 +200,14 @@ fn refuse_tls(mut stream: TcpStream) {
     let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
 }
 
+fn talk(mut stream: impl Read + Write, answer: impl Fn(&Request) -> Reply) {
+    if let Some(request) = read(&mut stream) {
+        send(stream, &answer(&request));
+    }
+}
+
 /// `None` for a client that hangs up early.
-fn read(stream: &TcpStream) -> Option<Request> {
+fn read(stream: &mut impl Read) -> Option<Request> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next()?.ok()?;
     let mut request = Request { path: first.split(' ').nth(1)?.to_owned(), ..Request::default() };
@@ -187,7 +226,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
     None
 }
 
-fn send(mut stream: TcpStream, reply: &Reply) {
+fn send(mut stream: impl Read + Write, reply: &Reply) {
     let mut head = format!("HTTP/1.1 {} Said\r\nConnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.extend([name, ": ", value, "\r\n"]);
@@ -195,6 +234,7 @@ fn send(mut stream: TcpStream, reply: &Reply) {
     head += "\r\n";
     // A client that has seen enough hangs up; that is its right.
     let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&reply.body));
+    let sent = sent.and_then(|()| stream.flush());
     if sent.is_ok() && reply.stalls {
         // Returns once the client hangs up.
         let _ = stream.read(&mut [0]);
