@@ -144,6 +144,9 @@ impl<'a> Prepared<'a> {
     }
 
     /// The contents of the file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PreparedDamaged`] for what the format cannot hold.
     #[cfg(feature = "probe")]
     pub fn to_bytes(&self) -> Result<Vec<u8>, ErrorKind> {
         let mut bytes = postcard::to_stdvec(self).map_err(|error| damaged(error.to_string()))?;

@@ -20,6 +20,7 @@ pub mod parts;
 pub mod plan;
 pub mod planning;
 pub mod prepare;
+pub mod publish;
 pub mod recipe;
 pub mod report;
 pub mod results;

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::commands::{bench, ci, clean, fetch, fidelity, inspect, quantize, report, smoke, test, tune};
+use xtask::commands::{
+    bench, ci, clean, fetch, fidelity, inspect, publish, quantize, report, smoke, test, tune,
+};
 use xtask::environment::Environment;
 use xtask::failure::exit_code;
 use xtask::workspace::Workspace;
@@ -31,6 +33,7 @@ enum Command {
     Fidelity(fidelity::FidelityArgs),
     Bench(bench::BenchArgs),
     Report(report::ReportArgs),
+    Publish(publish::PublishArgs),
     Test(test::TestArgs),
     Ci(ci::CiArgs),
     Clean(clean::CleanArgs),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Fidelity(args) => fidelity::run(args, &workspace),
         Command::Bench(args) => bench::run(args, &workspace),
         Command::Report(args) => report::run(args, &workspace),
+        Command::Publish(args) => publish::run(args, &workspace),
         Command::Test(args) => test::run(args, &workspace),
         Command::Ci(args) => ci::run(args, &workspace),
         Command::Clean(args) => clean::run(args, &workspace),

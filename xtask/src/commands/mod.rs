@@ -6,6 +6,7 @@ pub mod clean;
 pub mod fetch;
 pub mod fidelity;
 pub mod inspect;
+pub mod publish;
 pub mod quantize;
 pub mod report;
 pub mod smoke;
