@@ -9,8 +9,8 @@ use crate::synthesizer::Synthesizer;
 
 /// A fixed number of synthesizers, for servers: a thread takes one, speaks, and lets the next thread have it.
 ///
-/// Each synthesizer holds the weights in float, 330 MB for Kokoro, and what its runs need beside; a process with two was seen
-/// to take 1.6 GB, with one 1.0 GB. Give each its share of the processors by
+/// Each synthesizer holds the weights in float, 330 MB for Kokoro, and the memory that its longest run took; a process with
+/// one was seen to take 0.8 GB. Give each its share of the processors by
 /// [`SynthesizerOptions::threads`](crate::SynthesizerOptions::threads).
 ///
 /// ```no_run
