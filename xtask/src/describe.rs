@@ -1,6 +1,7 @@
 //! The metadata of an artifact, read off its graph.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use kokoro_model::{
@@ -18,10 +19,55 @@ use crate::recipe::Recipe;
 use crate::scheme::SchemeName;
 
 /// Samples per second of Kokoro's audio; the graph does not say.
-const SAMPLE_RATE: u32 = 24_000;
+pub const SAMPLE_RATE: u32 = 24_000;
 
 /// The names that exports give the input of token ids.
 const TOKENS: [&str; 2] = ["tokens", "input_ids"];
+
+/// What a graph says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The operator sets it imports.
+    pub onnx_opset: Vec<OperatorSet>,
+    /// The version of the ONNX intermediate representation.
+    pub onnx_ir: i64,
+    /// Its inputs, in order.
+    pub inputs: Vec<TensorInfo>,
+    /// Its outputs, in order.
+    pub outputs: Vec<TensorInfo>,
+    /// How many token ids it has embeddings for.
+    pub vocabulary_size: u32,
+    /// What its initializers are stored as.
+    pub precisions: Vec<Precision>,
+    /// Nodes per operator, as [`census::operators`] names them.
+    pub operators: BTreeMap<String, usize>,
+}
+
+/// Reads off a graph what metadata says of it.
+///
+/// # Errors
+/// As [`metadata`].
+pub fn describe(model: &ModelProto) -> Result<Described> {
+    let graph = model::graph(model).context(Failure::Model)?;
+    let operator_set = |set: &quantizer::proto::OperatorSetIdProto| OperatorSet {
+        domain: Cow::Owned(set.domain().into()),
+        version: set.version(),
+    };
+    let precisions = census::precisions(graph).into_iter().map(|(precision, stored)| Precision {
+        precision: precision.into(),
+        tensors: stored.tensors as u64,
+        bytes: stored.bytes as u64,
+    });
+    Ok(Described {
+        onnx_opset: model.opset_import.iter().map(operator_set).collect(),
+        onnx_ir: model.ir_version(),
+        inputs: interface::inputs(graph).into_iter().map(port).collect(),
+        outputs: interface::outputs(graph).into_iter().map(port).collect(),
+        vocabulary_size: vocabulary_size(model)?,
+        precisions: precisions.collect(),
+        operators: census::operators(graph),
+    })
+}
 
 /// What the metadata says of a candidate, but for the digest and size of its file; `plan` is the one that its scheme
 /// followed.
@@ -35,20 +81,11 @@ pub fn metadata(
     recipe: &Recipe,
     plan: Option<&Plan>,
 ) -> Result<Metadata> {
-    let graph = model::graph(model).context(Failure::Model)?;
+    let described = describe(model)?;
     let file = recipe.file(match base.kind {
         kokoro_model::BaseKind::Restored => &recipe.base.restored.from,
         _ => &recipe.base.official,
     })?;
-    let operator_set = |set: &quantizer::proto::OperatorSetIdProto| OperatorSet {
-        domain: Cow::Owned(set.domain().into()),
-        version: set.version(),
-    };
-    let precisions = census::precisions(graph).into_iter().map(|(precision, stored)| Precision {
-        precision: precision.into(),
-        tensors: stored.tensors as u64,
-        bytes: stored.bytes as u64,
-    });
     Ok(Metadata {
         name: crate::artifacts::file_name(&base.name, scheme.as_str()).into(),
         scheme: scheme.as_str().into(),
@@ -63,13 +100,13 @@ pub fn metadata(
         recipe_sha256: recipe.sha256.to_string().into(),
         plan_sha256: plan.map(|plan| plan.sha256.to_string().into()),
         tool_version: quantizer::VERSION.into(),
-        onnx_opset: model.opset_import.iter().map(operator_set).collect(),
-        onnx_ir: model.ir_version(),
-        inputs: interface::inputs(graph).into_iter().map(port).collect(),
-        outputs: interface::outputs(graph).into_iter().map(port).collect(),
-        vocabulary_size: vocabulary_size(model)?,
+        onnx_opset: described.onnx_opset.into(),
+        onnx_ir: described.onnx_ir,
+        inputs: described.inputs.into(),
+        outputs: described.outputs.into(),
+        vocabulary_size: described.vocabulary_size,
         sample_rate: SAMPLE_RATE,
-        precisions: precisions.collect(),
+        precisions: described.precisions.into(),
         session_options: Cow::Borrowed(&[]),
         licence: file.licence.clone().into(),
         attribution: file.attribution.clone().into(),

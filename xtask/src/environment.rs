@@ -24,10 +24,46 @@ pub struct Environment {
     pub no_color: bool,
     /// `CI`: plain lines, even when the log looks like a terminal.
     pub ci: bool,
+    /// `SOURCE_DATE_EPOCH`: the time of the files in a release, in seconds since 1970.
+    pub source_date_epoch: Option<OsString>,
+    /// `MINISIGN_PASSWORD`: the password of the secret key that signs a release.
+    pub minisign_password: Option<Secret>,
+    /// `GITHUB_*`: the workflow that this is a step of, if `GITHUB_ACTIONS` is `true`.
+    pub github: Option<GitHubActions>,
     /// `CARGO`: the cargo that runs this program, to run more of it.
     pub cargo: OsString,
     /// The names of the variables by which cargo tells this program of its package, `CARGO_PKG_NAME` and so on.
     pub of_package: Vec<OsString>,
+}
+
+/// Text that is never shown.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// A run of a workflow on GitHub Actions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitHubActions {
+    /// `GITHUB_SERVER_URL`, such as `https://github.com`.
+    pub server: String,
+    /// `GITHUB_REPOSITORY`: owner and name.
+    pub repository: String,
+    /// `GITHUB_WORKFLOW_REF`: the workflow's file and the reference it was read at.
+    pub workflow: String,
+    /// `GITHUB_SHA`: the commit that was checked out.
+    pub commit: String,
 }
 
 impl Environment {
@@ -44,11 +80,24 @@ impl Environment {
     /// Reads the variables through `variable`, so that a test need not change its own process.
     pub fn from(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let text = |name: &str| set(name).and_then(|value| value.into_string().ok());
+        let github = || {
+            (text("GITHUB_ACTIONS")? == "true").then_some(())?;
+            Some(GitHubActions {
+                server: text("GITHUB_SERVER_URL")?,
+                repository: text("GITHUB_REPOSITORY")?,
+                workflow: text("GITHUB_WORKFLOW_REF")?,
+                commit: text("GITHUB_SHA")?,
+            })
+        };
         Self {
             cache: set("KOKORO_MODEL_CACHE").map(PathBuf::from),
             ort_dylib_path: set("ORT_DYLIB_PATH").map(PathBuf::from),
             no_color: set("NO_COLOR").is_some(),
             ci: set("CI").is_some_and(|value| value != "false" && value != "0"),
+            source_date_epoch: set("SOURCE_DATE_EPOCH"),
+            minisign_password: text("MINISIGN_PASSWORD").map(Secret),
+            github: github(),
             cargo: set("CARGO").unwrap_or_else(|| "cargo".into()),
             of_package: Vec::new(),
         }
@@ -95,6 +144,27 @@ mod tests {
         assert_eq!(all.cache_folder().unwrap(), PathBuf::from("cache"));
         assert_eq!(all.ort_dylib_path, Some(PathBuf::from("lib.so")));
         assert!(all.no_color && all.ci && !all.redraws());
+    }
+
+    #[test]
+    fn a_workflow_is_known_only_where_there_is_one_and_no_password_is_shown() {
+        let mut variables = vec![
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_SERVER_URL", "https://github.com"),
+            ("GITHUB_REPOSITORY", "o/r"),
+            ("GITHUB_WORKFLOW_REF", "o/r/.github/workflows/release.yml@refs/tags/v1"),
+            ("GITHUB_SHA", "0123"),
+            ("MINISIGN_PASSWORD", "very secret"),
+        ];
+        let there = environment(&variables);
+        assert_eq!(there.github.as_ref().unwrap().commit, "0123");
+        assert!(!format!("{there:?}").contains("very secret"));
+        assert_eq!(there.minisign_password.unwrap().reveal(), "very secret");
+        variables[0].1 = "false";
+        assert_eq!(environment(&variables).github, None);
+        variables[0].1 = "true";
+        variables.remove(3);
+        assert_eq!(environment(&variables).github, None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::commands::{
-    bench, ci, clean, fetch, fidelity, inspect, publish, quantize, report, smoke, test, tune,
+    bench, ci, clean, fetch, fidelity, inspect, package, publish, quantize, report, smoke, test, tune, verify,
 };
 use xtask::environment::Environment;
 use xtask::failure::exit_code;
@@ -33,6 +33,8 @@ enum Command {
     Fidelity(fidelity::FidelityArgs),
     Bench(bench::BenchArgs),
     Report(report::ReportArgs),
+    Verify(verify::VerifyArgs),
+    Package(package::PackageArgs),
     Publish(publish::PublishArgs),
     Test(test::TestArgs),
     Ci(ci::CiArgs),
@@ -51,6 +53,8 @@ fn main() -> ExitCode {
         Command::Fidelity(args) => fidelity::run(args, &workspace),
         Command::Bench(args) => bench::run(args, &workspace),
         Command::Report(args) => report::run(args, &workspace),
+        Command::Verify(args) => verify::run(args, &workspace),
+        Command::Package(args) => package::run(args, &workspace),
         Command::Publish(args) => publish::run(args, &workspace),
         Command::Test(args) => test::run(args, &workspace),
         Command::Ci(args) => ci::run(args, &workspace),

@@ -13,7 +13,7 @@ use quantizer::calibration::{Ranges, Selection};
 use quantizer::rewrite::{self, Pass};
 use regex::Regex;
 
-pub use self::file::{Calibration, EXTENSION, PlanBase};
+pub use self::file::{Calibration, EXTENSION, PlanBase, ranges_path};
 use crate::base::Base;
 use crate::corpus::Corpus;
 use crate::digest::Digest;

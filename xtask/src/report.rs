@@ -44,7 +44,33 @@ use crate::tune::Pareto;
 pub fn build(results: &Results, plans: Option<&Pareto>, audio: &Path) -> Result<String> {
     let models = Models::of(results);
     let recordings = Recordings::read(results, &models, audio)?;
-    Ok(page::page(results, &models, plans, &recordings).into_string())
+    Ok(page::page(results, &models, Told::Everything { plans }, &recordings).into_string())
+}
+
+/// The page of a release: the same without sections on speed, machine and plans, which says so. `results` are
+/// those of [`Results::without_timings`]; `unofficial` is why nobody should take the release for an official one.
+///
+/// # Errors
+/// As [`build`].
+pub fn of_release(results: &Results, unofficial: Option<&str>, audio: &Path) -> Result<String> {
+    let models = Models::of(results);
+    let recordings = Recordings::read(results, &models, audio)?;
+    Ok(page::page(results, &models, Told::Release { unofficial }, &recordings).into_string())
+}
+
+/// Which page it is.
+#[derive(Clone, Copy)]
+enum Told<'a> {
+    /// All that a run found, and the plans that a search found.
+    Everything { plans: Option<&'a Pareto> },
+    /// What is the same wherever the page is made.
+    Release { unofficial: Option<&'a str> },
+}
+
+impl Told<'_> {
+    fn is_release(self) -> bool {
+        matches!(self, Self::Release { .. })
+    }
 }
 
 /// Builds the page from `results` and what is in the artifacts folder, and writes it to `path`, where it appears only when

@@ -8,6 +8,7 @@
 
 mod contestant;
 mod earlier;
+mod timeless;
 
 use std::collections::BTreeMap;
 use std::path::Path;

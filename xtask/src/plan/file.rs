@@ -107,7 +107,11 @@ pub(super) fn write(plan: Plan, path: &Path) -> Result<Plan> {
     Ok(Plan { sha256: Digest::of(text.as_bytes()), ..plan })
 }
 
-fn ranges_path(plan: &Path) -> Result<PathBuf> {
+/// The file with the ranges of the plan at `plan`.
+///
+/// # Errors
+/// A name that does not end with [`EXTENSION`].
+pub fn ranges_path(plan: &Path) -> Result<PathBuf> {
     let name = plan.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(EXTENSION);
     let stem =

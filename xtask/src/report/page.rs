@@ -5,11 +5,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::models::Models;
 use super::sound::Recordings;
 use super::{
-    candidates, fidelity, gates, glossary, operators, picture, plans, provenance, sentences, size, speed,
-    verdict,
+    Told, candidates, fidelity, gates, glossary, operators, picture, plans, provenance, sentences, size,
+    speed, verdict,
 };
 use crate::results::Results;
-use crate::tune::Pareto;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("player.js");
@@ -17,6 +16,9 @@ const SCRIPT: &str = include_str!("player.js");
 /// Nothing is loaded from anywhere; what is inside the page may be shown and played.
 const POLICY: &str = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; \
                       script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/// The sections that a page of a release has not: what they show depends on the machine.
+const TIMED: [&str; 3] = ["speed", "trade", "plans"];
 
 /// The sections by the name they are linked with.
 const CONTENTS: [(&str, &str); 10] = [
@@ -35,7 +37,7 @@ const CONTENTS: [(&str, &str); 10] = [
 pub(super) fn page(
     results: &Results,
     models: &Models<'_>,
-    plans: Option<&Pareto>,
+    told: Told<'_>,
     recordings: &Recordings,
 ) -> Markup {
     let title = match &results.chosen {
@@ -56,31 +58,58 @@ pub(super) fn page(
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                header { (verdict::verdict(results, models)) }
+                header { (notice(told)) (verdict::verdict(results, models, told)) }
                 nav aria-label="Sections" {
-                    @for (id, heading) in CONTENTS { a href={ "#" (id) } { (heading) } }
+                    @for (id, heading) in CONTENTS.iter().filter(|it| !told.is_release() || !TIMED.contains(&it.0)) { a href={ "#" (id) } { (heading) } }
                 }
                 main {
                     (candidates::section(results, models))
                     (size::section(models))
-                    (speed::section(results, models))
-                    (picture::section(models))
-                    (plans::section(plans))
+                    @if let Told::Everything { plans } = told {
+                        (speed::section(results, models))
+                        (picture::section(models))
+                        (plans::section(plans))
+                    }
                     (fidelity::section(models))
                     (sentences::section(results, models, recordings))
                     (operators::section(models))
                     (gates::section(models))
-                    (provenance::section(results))
+                    (provenance::section(results, told))
                     (glossary::section(models))
                 }
-                footer {
-                    "Made by " code { "cargo xtask report" } " from "
-                    code { "quantization_comparison_results.json" } ", the plans in " code { "tune/" } " and the WAV files in "
-                    code { "audio/" }
-                    "; nothing on this page is from elsewhere."
-                }
+                footer { (foot(told)) }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
+    }
+}
+
+/// What stands above all else on the page of a release.
+fn notice(told: Told<'_>) -> Markup {
+    let Told::Release { unofficial } = told else { return html! {} };
+    html! {
+        @if let Some(why) = unofficial {
+            div.refused role="note" { p { strong { "Unofficial. " } (why) } }
+        }
+        p.note {
+            "This page belongs to a release. What was timed and what tells of the machine was taken out, so that the page \
+             is the same wherever it is made of the same results; a dash stands in its place. The chosen \
+             model passed the bench gate too, whose numbers are of one machine."
+        }
+    }
+}
+
+fn foot(told: Told<'_>) -> Markup {
+    match told {
+        Told::Everything { .. } => html! {
+            "Made by " code { "cargo xtask report" } " from "
+            code { "quantization_comparison_results.json" } ", the plans in " code { "tune/" } " and the WAV files in "
+            code { "audio/" }
+            "; nothing on this page is from elsewhere."
+        },
+        Told::Release { .. } => html! {
+            "Made by " code { "cargo xtask package" } " from what " code { "cargo xtask quantize" }
+            " found; nothing on this page is from elsewhere."
+        },
     }
 }

@@ -2,25 +2,37 @@
 
 use maud::{Markup, html};
 
+use super::Told;
 use super::text::{count, scrolling, section as make};
 use crate::results::{Contestant, Results};
 
-pub(super) fn section(results: &Results) -> Markup {
+pub(super) fn section(results: &Results, told: Told<'_>) -> Markup {
     let host = &results.host;
     let features = |has: bool| {
         let names: Vec<&str> =
             host.cpu_features.iter().filter(|(_, it)| **it == has).map(|(name, _)| name.as_str()).collect();
         if names.is_empty() { "none of those asked for".to_owned() } else { names.join(", ") }
     };
-    let lead = html! { "Sizes and predictions hold anywhere; timings hold for this machine." };
+    let lead = html! {
+        @if told.is_release() {
+            "Sizes hold anywhere; predictions and sound may differ in their last digits between processors."
+        } @else {
+            "Sizes and predictions hold anywhere; timings hold for this machine."
+        }
+    };
     let facts = html! {
         table.facts {
             tbody {
-                tr { th { "Machine" } td { (host.os) " " (host.arch) ", " (host.cpu) ", " (host.cores) " threads" } }
-                tr { th { "Instruction sets" } td { (features(true)) span.quiet { " · without " (features(false)) } } }
+                @if !told.is_release() {
+                    tr { th { "Machine" } td { (host.os) " " (host.arch) ", " (host.cpu) ", " (host.cores) " threads" } }
+                    tr { th { "Instruction sets" } td { (features(true)) span.quiet { " · without " (features(false)) } } }
+                }
                 tr {
                     th { "ONNX Runtime" }
-                    td { (results.runtime.version) ", " (results.runtime.origin) br; code { (results.runtime.sha256) } }
+                    td {
+                        (results.runtime.version) @if !told.is_release() { ", " (results.runtime.origin) } br;
+                        code { (results.runtime.sha256) }
+                    }
                 }
                 @if let Some(setting) = &results.benchmark {
                     tr {

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::Told;
 use super::models::{Model, Models};
 use super::text::{NOTHING, fixed, percent};
 use crate::results::Results;
@@ -9,14 +10,14 @@ use crate::results::Results;
 /// How many lines of a refusal stand at the top; the table of gates has all of them.
 const LINES: usize = 4;
 
-pub(super) fn verdict(results: &Results, models: &Models<'_>) -> Markup {
+pub(super) fn verdict(results: &Results, models: &Models<'_>, told: Told<'_>) -> Markup {
     html! {
         p.kicker { "Quantization report · " (results.base.name) }
         @match models.chosen() {
             Some(chosen) => {
                 h1 { span.accent { (chosen.name) } " is the chosen model" }
                 p.why { (why(chosen, models.base())) }
-                dl.numbers { (numbers(chosen, models.base())) }
+                dl.numbers { (numbers(chosen, models.base(), told)) }
             }
             None => {
                 h1 { "No candidate is chosen" }
@@ -53,7 +54,7 @@ fn without(models: &Models<'_>) -> &'static str {
     }
 }
 
-fn numbers(chosen: &Model<'_>, base: &Model<'_>) -> Markup {
+fn numbers(chosen: &Model<'_>, base: &Model<'_>, told: Told<'_>) -> Markup {
     let speed = chosen.speed_ratio.map(|ratio| {
         let confidence = fixed(100.0 * ratio.confidence, 0);
         let interval = format!("{} to {} at {confidence} %", fixed(ratio.low, 2), fixed(ratio.high, 2));
@@ -70,7 +71,7 @@ fn numbers(chosen: &Model<'_>, base: &Model<'_>) -> Markup {
     html! {
         (big((format!("{} MiB", fixed(chosen.mib(), 1)), format!("from {} MiB", fixed(base.mib(), 1)))))
         (big((format!("{} ×", fixed(base.mib() / chosen.mib(), 2)), "smaller than the base".to_owned())))
-        (big(speed.unwrap_or_else(|| missing("speed ratio"))))
+        @if !told.is_release() { (big(speed.unwrap_or_else(|| missing("speed ratio")))) }
         (big(lsd.unwrap_or_else(|| missing("forced log-spectral distance"))))
         (big(exact.unwrap_or_else(|| missing("exact durations"))))
     }

@@ -1,0 +1,12 @@
+//! `package` and `verify`: equal archives, refusals, and what becomes of a release that somebody changed.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fixture;
+mod forgery;
+mod packing;
+mod refusing;
+mod schemas;
+mod signing;
+mod tampering;
