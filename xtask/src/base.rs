@@ -31,8 +31,10 @@ pub struct BaseArgs {
     #[arg(long, value_name = "PATH")]
     pub model: Option<PathBuf>,
 
-    /// Never fall back to the restored base, nor to a plan other than the committed one
-    #[arg(long)]
+    /// Never fall back to the restored base, nor to a plan other than the committed one; ask no host but those in `models/`
+    ///
+    /// `quantize` then also refuses what the lock, `models/kokoro-v1.0.lock.toml`, does not have.
+    #[arg(long, conflicts_with_all = ["model", "mirror"])]
     pub locked: bool,
 }
 
@@ -91,10 +93,7 @@ pub fn obtain(
     match args.base.as_deref() {
         Some(name) if name == recipe.name => return official(recipe, fetcher),
         Some(name) if name == restored_name => return restored(recipe, fetcher, console),
-        Some(name) => {
-            return Err(anyhow!("expected `{}` or `{restored_name}` as base, found `{name}`", recipe.name)
-                .context(Failure::Usage));
-        }
+        Some(name) => return Err(unknown(name, recipe)),
         None => {}
     }
     if last == Some(restored_name) && !args.locked {
@@ -115,6 +114,27 @@ pub fn obtain(
         }
         outcome => outcome,
     }
+}
+
+/// The base called `name`, made of its sources: a restored one is restored now, whatever the cache has.
+///
+/// # Errors
+/// As [`obtain`].
+pub fn from_sources(name: &str, recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Base> {
+    let pinned = &recipe.base.restored;
+    if name == recipe.name {
+        return official(recipe, fetcher);
+    }
+    if name != pinned.name {
+        return Err(unknown(name, recipe));
+    }
+    let bytes = rebuild(recipe, fetcher, console)?;
+    Ok(Base { name: pinned.name.clone(), kind: BaseKind::Restored, bytes, sha256: pinned.sha256 })
+}
+
+fn unknown(name: &str, recipe: &Recipe) -> anyhow::Error {
+    let restored = &recipe.base.restored.name;
+    anyhow!("expected `{}` or `{restored}` as base, found `{name}`", recipe.name).context(Failure::Usage)
 }
 
 fn official(recipe: &Recipe, fetcher: &Fetcher) -> Result<Base> {

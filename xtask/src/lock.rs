@@ -3,14 +3,33 @@
 //! It is committed under `models/` and written by the tool. What the present run reads or makes is compared with it, so
 //! nobody takes other bytes for the same release.
 
+mod guard;
+mod inputs;
+
 use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
+pub use self::guard::{Guard, Mode};
+use crate::artifacts::Artifact;
 use crate::digest::Digest;
 use crate::failure::Failure;
+use crate::files::write_atomically;
+
+/// The version of the format.
+pub const VERSION: u32 = 1;
+
+/// How a lock begins.
+const HEADER: &str = "\
+# What decides the bytes of the artifacts, and the artifacts themselves, all by SHA-256.
+#
+# Written by `cargo xtask quantize --update-lock`, which replaces the file as a whole. `cargo xtask quantize` says no where
+# something is not as it stands here; `cargo xtask verify` makes the artifacts anew and compares.
+";
 
 /// The lock of a model, `models/<name>.lock.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +49,7 @@ pub struct Lock {
     pub proto: Digest,
     /// The library that prepares and judges.
     pub onnxruntime: LockedRuntime,
-    /// The digest of each file and voice of the recipe, by name.
+    /// The digest of each file and voice of the recipe, by the file's name.
     pub sources: BTreeMap<String, Digest>,
     /// What is made of each base, by the base's name.
     pub base: BTreeMap<String, LockedBase>,
@@ -72,15 +91,78 @@ pub struct LockedArtifact {
     pub metadata: Digest,
 }
 
+/// Something that is not as the lock has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// What.
+    pub what: String,
+    /// Digest or version in the lock.
+    pub locked: String,
+    /// Digest or version now.
+    pub found: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, locked, found } = self;
+        write!(f, "  {what}\n    lock  {locked}\n    found {found}")
+    }
+}
+
 impl Lock {
     /// Reads a lock.
     ///
     /// # Errors
-    /// [`Failure::Usage`], naming the file and the place in it: no TOML, a key that is not known, one that lacks.
+    /// [`Failure::Usage`], naming the file and the place in it: not there, no TOML, a key that is not known, one that
+    /// lacks, another version of the format.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs_err::read_to_string(path)?;
-        toml::from_str(&text)
-            .map_err(|error| anyhow!("`{}`: {error}", path.display()))
+        let text = fs_err::read_to_string(path).context(Failure::Usage)?;
+        let read = || {
+            let lock: Self = toml::from_str(&text)?;
+            ensure!(lock.version == VERSION, "`version`: expected {VERSION}, found {}", lock.version);
+            Ok(lock)
+        };
+        read()
+            .map_err(|error: anyhow::Error| anyhow!("`{}`: {error}", path.display()))
             .context(Failure::Usage)
     }
+
+    /// Reads the lock, if there is one.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn find(path: &Path) -> Result<Option<Self>> {
+        path.exists().then(|| Self::read(path)).transpose()
+    }
+
+    /// Writes the lock; it appears whole or not at all.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = format!("{HEADER}{}", toml::to_string(self)?);
+        write_atomically(path, |file| file.write_all(text.as_bytes()))
+            .with_context(|| format!("cannot write `{}`", path.display()))
+    }
 }
+
+impl LockedArtifact {
+    /// What a lock says of `artifact`.
+    ///
+    /// # Errors
+    /// Its metadata cannot be read, or knows of no `.prepared` file.
+    pub fn of(artifact: &Artifact) -> Result<Self> {
+        let Artifact { metadata, path } = artifact;
+        let prepared = metadata.prepared.as_ref();
+        let prepared = prepared.with_context(|| format!("`{}` is not prepared", metadata.name))?;
+        Ok(Self {
+            sha256: artifact.sha256()?,
+            bytes: metadata.bytes,
+            prepared: prepared.sha256.parse()?,
+            metadata: Digest::of_file(&path.with_extension("json"))?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,8 @@ impl<'a> Planner<'a> {
         };
         if locked {
             return Err(anyhow!(
-                "`{shown}`: {differs}\nhint: without `--locked`, `quantize` calibrates by itself"
+                "`{shown}`: {differs}\nhint: `cargo xtask tune` makes one of it; without `--locked` and `--update-lock`, `quantize` \
+                 calibrates by itself"
             )
             .context(Failure::Usage));
         }

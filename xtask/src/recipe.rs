@@ -4,6 +4,7 @@
 //! from it, so the bytes of the file count, comments and all.
 
 mod check;
+mod redirects;
 mod runtime;
 mod schemes;
 
@@ -14,7 +15,8 @@ use anyhow::{Context as _, Result, anyhow};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel};
+pub use self::redirects::Redirects;
+pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel, platform_here};
 pub use self::schemes::{
     BaseRecipe, BenchRecipe, ContestantRecipe, DnsmosRecipe, FidelityRecipe, FinerRecipe, Gates, Limits,
     LinearInt8Recipe, PrepareRecipe, ProbeRecipe, RestoredBase, Schemes, SmokeRecipe, StaticInt8Recipe,

@@ -6,13 +6,14 @@ use anyhow::{Context as _, Result};
 use kokoro_model::{Runtime, VoiceStyles};
 
 use crate::artifacts::Artifacts;
+use crate::base::BaseArgs;
 use crate::corpus::Corpus;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetch::{Console, Fetcher, RuntimeLibrary, SourceArgs};
 use crate::fidelity::DnsmosModels;
 use crate::gates::{Utterance, utterances};
-use crate::recipe::{Recipe, RuntimeRecipe};
+use crate::recipe::{Recipe, Redirects, RuntimeRecipe};
 
 /// The model whose recipe the commands follow.
 pub const MODEL: &str = "kokoro-v1.0";
@@ -29,6 +30,11 @@ impl Workspace {
     /// The checkout that this program was built in.
     pub fn of_this_build(environment: Environment) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf();
+        Self::new(root, environment)
+    }
+
+    /// The checkout in `root`.
+    pub fn new(root: PathBuf, environment: Environment) -> Self {
         Self { artifacts: root.join("artifacts"), root, environment }
     }
 
@@ -109,15 +115,46 @@ impl Workspace {
         sources.fetcher(&self.environment)
     }
 
+    /// As [`Self::fetcher`]; with `--locked`, no host is asked that no file in `models/` names.
+    ///
+    /// # Errors
+    /// Those of [`Self::fetcher`] and of [`Redirects::load`].
+    pub fn fetcher_for(&self, base: &BaseArgs, sources: &SourceArgs) -> Result<Fetcher> {
+        let redirects = self.models().join("redirects.toml");
+        let redirects = base.locked.then(|| Redirects::load(&redirects)).transpose()?;
+        sources.fetcher_within(&self.environment, redirects)
+    }
+
+    /// The recipe of the ONNX Runtime library.
+    pub fn runtime_recipe(&self) -> PathBuf {
+        self.models().join("onnxruntime.toml")
+    }
+
+    /// The lock of the model.
+    pub fn lock(&self) -> PathBuf {
+        self.models().join(format!("{MODEL}.lock.toml"))
+    }
+
     /// ONNX Runtime, fetched, verified and loaded.
     ///
     /// # Errors
     /// [`Failure::Fetch`] when the library cannot be had, is no ONNX Runtime or is too old.
     pub fn runtime(&self, fetcher: &Fetcher) -> Result<(Runtime, RuntimeLibrary)> {
-        let recipe = RuntimeRecipe::load(&self.models().join("onnxruntime.toml"))?;
+        let recipe = RuntimeRecipe::load(&self.runtime_recipe())?;
         let library = fetcher.onnxruntime(&recipe)?;
         let runtime = Runtime::from_path(&library.path).context(Failure::Fetch)?;
         Ok((runtime, library))
+    }
+
+    /// The version of the library that [`Self::runtime`] would load. It is loaded only where the user named one.
+    ///
+    /// # Errors
+    /// Those of [`Self::runtime`].
+    pub fn runtime_version(&self, fetcher: &Fetcher) -> Result<String> {
+        if fetcher.given_library().is_some() {
+            return Ok(self.runtime(fetcher)?.0.version().to_owned());
+        }
+        Ok(RuntimeRecipe::load(&self.runtime_recipe())?.version)
     }
 
     /// The models that rate speech; `None` where the recipe has no `[dnsmos]`.

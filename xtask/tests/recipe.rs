@@ -6,7 +6,7 @@ use xtask::corpus::Corpus;
 use xtask::digest::Digest;
 use xtask::failure::exit_code;
 use xtask::plan::Plan;
-use xtask::recipe::{Recipe, RuntimeRecipe};
+use xtask::recipe::{Recipe, Redirects, RuntimeRecipe};
 use xtask::scheme::SchemeName;
 
 fn committed(name: &str) -> PathBuf {
@@ -36,6 +36,10 @@ fn the_committed_recipes_are_valid() {
     let runtime = RuntimeRecipe::load(&committed("onnxruntime.toml")).unwrap();
     let platforms: Vec<_> = runtime.platforms.keys().map(String::as_str).collect();
     assert_eq!(platforms, ["linux-aarch64", "linux-x86_64", "macos-aarch64", "windows-x86_64"]);
+
+    let redirects = Redirects::load(&committed("redirects.toml")).unwrap();
+    assert!(redirects.allow("github.com", "release-assets.githubusercontent.com"));
+    assert!(redirects.allow("github.com", "github.com") && !redirects.allow("github.com", "example.com"));
 }
 
 /// Loads the committed recipe `name` with the first `old` replaced by `new`, and returns the complaint.

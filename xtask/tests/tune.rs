@@ -73,7 +73,7 @@ fn a_plan_is_made_once_and_quantize_follows_it() {
         assert!((channel.mean_square - 0.04 / 3.0).abs() < 0.0015, "{channel:?}");
     }
 
-    let by_plan = ["--plan", "small.plan.toml", "--locked"];
+    let by_plan = ["--plan", "small.plan.toml"];
     expect(&quantize(&program, &by_plan), 0, &["made `convolved.static-int8.onnx`"]);
     let first = Digest::of_file(&path).unwrap().to_string();
     assert_eq!(made(&program, "QLinearConv"), (first.clone(), 1));
@@ -163,13 +163,9 @@ fn a_search_leaves_out_what_is_heard_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_base_that_the_committed_plan_is_not_of_is_calibrated_by_itself_unless_locked() {
+fn a_base_that_the_committed_plan_is_not_of_is_calibrated_by_itself() {
     let program = equipped();
     let base = Digest::of_file(&program.path("convolved.onnx")).unwrap().to_string();
-    let refused = quantize(&program, &["--locked"]);
-    expect(&refused, 2, &["kokoro-v1.0.plan.toml`: ", &base, "hint: without `--locked`"]);
-    assert!(!program.path("artifacts/plans").exists());
-
     let own = program.path("artifacts/plans/convolved.plan.toml");
     expect(
         &quantize(&program, &[]),

@@ -97,7 +97,7 @@ struct Entrant {
 pub fn run(args: &FidelityArgs, workspace: &Workspace) -> Result<()> {
     let recipe = workspace.recipe()?;
     let corpus = workspace.corpus(&recipe)?;
-    let fetcher = workspace.fetcher(&args.sources)?;
+    let fetcher = workspace.fetcher_for(&args.base, &args.sources)?;
     let artifacts = artifacts(args, workspace)?;
     let last = artifacts.first().map(|artifact| artifact.metadata.base.name.to_string());
     let base = base::obtain(&args.base, &recipe, &fetcher, &workspace.console(), last.as_deref())?;

@@ -3,19 +3,18 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use clap::Args;
 
 use crate::artifacts::{Artifact, Artifacts, file_name};
 use crate::base::{self, Base, BaseArgs};
-use crate::describe;
 use crate::failure::Failure;
 use crate::fetch::{Console, Fetcher, SourceArgs};
 use crate::gates::Gate;
 use crate::judge::{Judge, Judged};
-use crate::plan::Plan;
+use crate::lock::{Guard, Mode};
+use crate::make::MadeOf;
 use crate::planning::Planner;
-use crate::prepare::prepare;
 use crate::recipe::Recipe;
 use crate::report;
 use crate::results::Results;
@@ -27,7 +26,9 @@ use crate::workspace::Workspace;
 /// Fetches the float model, or rebuilds it where it is out of reach; quantizes its weights by each scheme; runs
 /// the gates on every candidate; and writes artifacts, metadata, results, a report and audio into `artifacts/`. What is up
 /// to date is not made again. A candidate that a gate refuses is kept in `artifacts/refused/`, what was chosen
-/// before stays chosen, and the exit code is 1.
+/// before stays chosen, and the exit code is 1. What is read and what is made is compared with the lock,
+/// `models/kokoro-v1.0.lock.toml`, inputs before anything is fetched and artifacts before any gate; what differs ends the
+/// run with 1, too.
 #[derive(Debug, Default, Args)]
 pub struct QuantizeArgs {
     /// Make only this scheme; may be given more than once
@@ -55,8 +56,16 @@ pub struct QuantizeArgs {
     pub runs: Option<usize>,
 
     /// Make `static-int8` by this plan in place of the recipe's, a file that ends with `.plan.toml`
-    #[arg(long, value_name = "PATH")]
+    ///
+    /// Such an artifact is not compared with the lock.
+    #[arg(long, value_name = "PATH", conflicts_with = "locked")]
     pub plan: Option<PathBuf>,
+
+    /// Write the lock anew, if every gate lets every candidate pass
+    ///
+    /// With `--scheme`, the lock's other artifacts stay, unless the inputs are others.
+    #[arg(long, conflicts_with_all = ["locked", "model", "plan", "only"])]
+    pub update_lock: bool,
 
     /// Write into this folder in place of `artifacts/`, from which builds embed
     #[arg(long, value_name = "FOLDER")]
@@ -85,12 +94,20 @@ impl QuantizeArgs {
         schemes.dedup();
         schemes
     }
+
+    fn mode(&self) -> Mode {
+        match (self.update_lock, self.base.locked) {
+            (true, _) => Mode::Update,
+            (_, true) => Mode::Locked,
+            _ => Mode::Compare,
+        }
+    }
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// [`Failure::Gate`] when a gate refuses a candidate; [`Failure::Fetch`], [`Failure::Model`] and
+/// [`Failure::Gate`] when a gate refuses a candidate, or the lock has something else; [`Failure::Fetch`], [`Failure::Model`] and
 /// [`Failure::Usage`] of the steps before.
 pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
     let elsewhere = args.artifacts.as_ref().map(|folder| workspace.clone().with_artifacts(folder));
@@ -101,24 +118,31 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
     let waiting = || console.say(&format!("waiting for another run that works in `{folder}`"));
     let _lock = artifacts.lock(waiting)?;
     let recipe = workspace.recipe()?;
-    let fetcher = workspace.fetcher(&args.sources)?;
+    let fetcher = workspace.fetcher_for(&args.base, &args.sources)?;
+    let schemes = args.schemes(&recipe);
+    let guard = Guard::new(workspace, &recipe, args.mode())?;
+    guard.inputs(&args.base, &recipe, &schemes, &fetcher)?;
 
     let last = artifacts.chosen()?.map(|artifact| artifact.metadata.base.name);
     let base = base::obtain(&args.base, &recipe, &fetcher, &console, last.as_deref())?;
     let mut candidates = Vec::new();
-    for scheme in args.schemes(&recipe) {
+    for scheme in schemes {
         let plan = if scheme.takes_a_plan() {
             let planner = Planner::new(workspace, &recipe, &fetcher, args.threads.unwrap_or(0))?;
-            Some(planner.obtain(&base, args.plan.as_deref(), args.base.locked)?)
+            Some(planner.obtain(&base, args.plan.as_deref(), args.mode() != Mode::Compare)?)
         } else {
             None
         };
         let made_of = MadeOf { base: &base, recipe: &recipe, plan: plan.as_ref() };
-        let tools = Tools { workspace, fetcher: &fetcher, artifacts: &artifacts };
+        let tools = Tools { workspace, fetcher: &fetcher, artifacts: &artifacts, guard: &guard };
         candidates.push(candidate(scheme, made_of, tools, args.force)?);
     }
+    let made: Vec<_> = candidates.iter().map(|candidate| (candidate.scheme, &candidate.artifact)).collect();
+    guard.compare(&base, &made)?;
+    let updated = guard.updated(&base, &made)?;
     if let Some(results) = up_to_date(args, &candidates, &artifacts, workspace, &recipe)? {
         console.say("everything is up to date: nothing to fetch, quantize or judge; `--force` does it again");
+        guard.write(&updated)?;
         return show(args, &results, &artifacts);
     }
 
@@ -127,7 +151,8 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
         fetcher.voices(&recipe, recipe.voice_names())?;
     }
     let judged = judge(args, workspace, &recipe, &fetcher, &base, &candidates)?;
-    conclude(args, judged, candidates, &recipe, &artifacts, &console)
+    conclude(args, judged, candidates, &recipe, &artifacts, &console)?;
+    guard.write(&updated)
 }
 
 /// A candidate and its scheme.
@@ -136,34 +161,31 @@ struct Candidate {
     artifact: Artifact,
 }
 
-/// Everything that decides what a candidate is, beside its scheme and the quantizer.
-#[derive(Clone, Copy)]
-struct MadeOf<'a> {
-    base: &'a Base,
-    recipe: &'a Recipe,
-    /// The plan, for a scheme that takes one.
-    plan: Option<&'a Plan>,
-}
-
 /// What candidates are made with.
 #[derive(Clone, Copy)]
 struct Tools<'a> {
     workspace: &'a Workspace,
     fetcher: &'a Fetcher,
     artifacts: &'a Artifacts,
+    guard: &'a Guard,
 }
 
 /// The candidate of `scheme` as it is on the disk if it is up to date, else made now.
 fn candidate(scheme: SchemeName, made_of: MadeOf<'_>, tools: Tools<'_>, force: bool) -> Result<Candidate> {
-    let (MadeOf { base, recipe, plan }, Tools { workspace, fetcher, artifacts }) = (made_of, tools);
+    let Tools { workspace, fetcher, artifacts, guard } = tools;
+    let base = made_of.base;
     let console = workspace.console();
     let name = file_name(&base.name, scheme.as_str());
     if !force {
-        for found in [
+        let found = [
             artifacts.find(&base.name, scheme.as_str())?,
             artifacts.find_staged(&base.name, scheme.as_str())?,
-        ] {
-            if let Some(artifact) = found.filter(|artifact| is_current(artifact, made_of)) {
+        ];
+        for artifact in found.into_iter().flatten() {
+            // What the lock has otherwise is made again, so that it is no leftover that the lock is compared with.
+            if made_of.is_current(&artifact, &workspace.runtime_version(fetcher)?)
+                && guard.differences(base, scheme, &artifact)?.is_empty()
+            {
                 console.say(&format!("`{name}` is up to date"));
                 return Ok(Candidate { scheme, artifact });
             }
@@ -171,35 +193,7 @@ fn candidate(scheme: SchemeName, made_of: MadeOf<'_>, tools: Tools<'_>, force: b
     }
     console.say(&format!("quantizing `{}` by {}", base.name, scheme.as_str()));
     let start = Instant::now();
-    let mut model = base.decode()?;
-    let summary = quantizer::schemes::quantize(&mut model, &*scheme.build(recipe, plan)?)
-        .with_context(|| format!("`{}` cannot be quantized by {}", base.name, scheme.as_str()))
-        .context(Failure::Model)?;
-    if let Some(Plan { convolutions, .. }) =
-        plan.filter(|plan| plan.convolutions.len() != summary.convolutions)
-    {
-        let (expected, found) = (convolutions.len(), summary.convolutions);
-        return Err(anyhow!(
-            "`static` of the plan: expected {expected} convolutions, found {found} of that name in `{}`",
-            base.name
-        )
-        .context(Failure::Usage));
-    }
-    let metadata = describe::metadata(&model, base, scheme, recipe, plan)?;
-    let artifact = artifacts.stage(
-        &base.name,
-        scheme.as_str(),
-        |mut file| quantizer::model::encode(&model, &mut file),
-        |path, sha256, bytes| {
-            let metadata = describe::with_file(metadata, sha256, bytes);
-            let (runtime, _) = workspace.runtime(fetcher)?;
-            let artifact = fs_err::read(path)?.into();
-            let prepared =
-                prepare(&runtime, &artifact, &metadata, recipe, &artifacts.staged().join("prepare.tmp"))
-                    .with_context(|| format!("`{name}` cannot be prepared"))?;
-            Ok((describe::with_prepared(metadata, &prepared, runtime.version()), Some(prepared)))
-        },
-    )?;
+    let (artifact, summary) = made_of.make(scheme, workspace, fetcher, artifacts)?;
     console.say(&format!(
         "made `{name}`: {} weights as INT8, {} kept, {:.1} MiB in {:.1} s",
         summary.quantized,
@@ -208,17 +202,6 @@ fn candidate(scheme: SchemeName, made_of: MadeOf<'_>, tools: Tools<'_>, force: b
         start.elapsed().as_secs_f64()
     ));
     Ok(Candidate { scheme, artifact })
-}
-
-/// Whether an artifact is what the present base, recipe, plan and quantizer would make.
-fn is_current(artifact: &Artifact, MadeOf { base, recipe, plan }: MadeOf<'_>) -> bool {
-    let metadata = &artifact.metadata;
-    metadata.base.sha256 == base.sha256.to_string()
-        && metadata.base.kind == base.kind
-        && metadata.recipe_sha256 == recipe.sha256.to_string()
-        && metadata.plan_sha256.as_deref() == plan.map(|plan| plan.sha256.to_string()).as_deref()
-        && metadata.tool_version == quantizer::VERSION
-        && metadata.prepared.is_some()
 }
 
 /// The results of the last run, if they are of these candidates and all of them passed all gates.

@@ -86,7 +86,7 @@ pub fn run(args: &TuneArgs, workspace: &Workspace) -> Result<()> {
     let folder = artifacts.folder().display();
     let console = workspace.console();
     let _lock = artifacts.lock(|| console.say(&format!("waiting for another run in `{folder}`")))?;
-    let fetcher = workspace.fetcher(&args.sources)?;
+    let fetcher = workspace.fetcher_for(&args.base, &args.sources)?;
     let last = artifacts.chosen()?.map(|artifact| artifact.metadata.base.name);
     let base = base::obtain(&args.base, &recipe, &fetcher, &console, last.as_deref())?;
     let planner = Planner::new(workspace, &recipe, &fetcher, args.threads)?;

@@ -1,8 +1,8 @@
-//! `cargo xtask verify`: whether a release is what it says.
+//! `cargo xtask verify`: whether a release is what it says, and whether the artifacts are what their sources make.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use kokoro_model::Runtime;
 
@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::fetch::{Fetcher, SourceArgs};
 use crate::gates::{Progress, Report, Subject, Utterance, smoke_gate, utterances};
 use crate::lock::Lock;
+use crate::rebuild;
 use crate::recipe::{Recipe, SmokeRecipe};
 use crate::release::{self, Against, Outcome, Smoke, Verdict};
 use crate::workspace::{MODEL, Workspace};
@@ -17,9 +18,13 @@ use crate::workspace::{MODEL, Workspace};
 /// How many of the sentences of the smoke gate a release has to say: the shortest.
 const SENTENCES: usize = 2;
 
-/// Checks a downloaded release, trusting nothing in it
+/// Makes the artifacts of the lock again and compares, or checks a downloaded release without trusting it
 ///
-/// Every file against `SHA256SUMS`, that file against its signature, the metadata against the bytes of the model,
+/// Without a PATH: from the sources, in a scratch folder, leaving nothing behind but fetched files in the cache. A line
+/// for each file: yes or no, its digest, and where the one in `artifacts/` differs first, if it does. Exit code 1 if one
+/// says no.
+///
+/// With a PATH: every file against `SHA256SUMS`, that file against its signature, the metadata against the bytes of the model,
 /// gates, bill of materials, provenance and lock against both, and the artifact against the lock of this checkout;
 /// then the model speaks. Each check is a line: yes, no, or not checked. Exit code 3 if one says no.
 #[derive(Debug, Args)]
@@ -28,19 +33,23 @@ pub struct VerifyArgs {
     #[arg(value_name = "PATH")]
     pub path: Option<PathBuf>,
 
+    /// Without a path: only the artifacts of this base of the lock
+    #[arg(long, value_name = "NAME", conflicts_with = "path")]
+    pub base: Option<String>,
+
     /// The public key of minisign that must have signed the release; without it, no signature is checked
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "path")]
     pub key: Option<PathBuf>,
 
     /// Hold the artifact against this lock in place of the committed one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "path")]
     pub lock: Option<PathBuf>,
 
     /// Do not have the model speak, which takes ONNX Runtime and a voice
-    #[arg(long)]
+    #[arg(long, requires = "path")]
     pub no_smoke: bool,
 
-    /// Print every check as JSON on standard output
+    /// Print every check, or every file, as JSON on standard output
     #[arg(long)]
     pub json: bool,
 
@@ -52,12 +61,12 @@ pub struct VerifyArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Failure::Fetch`] when a check says no, and when ONNX Runtime or a voice cannot be had; [`Failure::Usage`] for a path
+/// Those of [`rebuild::run`]. With a path, [`Failure::Fetch`] when a check says no, and when ONNX Runtime or a voice cannot be had; [`Failure::Usage`] for a path
 /// where nothing is, and a key that is none.
 pub fn run(args: &VerifyArgs, workspace: &Workspace) -> Result<()> {
     let Some(path) = &args.path else {
-        return Err(anyhow!("name a release to verify: an archive, a folder or an `.onnx` file")
-            .context(Failure::Usage));
+        let fetcher = workspace.fetcher(&args.sources)?;
+        return rebuild::run(workspace, &fetcher, args.base.as_deref(), args.json);
     };
     let lock = own_lock(args.lock.as_deref(), workspace)?;
     let speaker = if args.no_smoke { None } else { Some(Speaker::new(args, workspace)?) };

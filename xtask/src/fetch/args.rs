@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{Cache, Console, FetchOptions, Fetcher, Timing};
 use crate::environment::Environment;
+use crate::recipe::Redirects;
 
 /// Where files may come from.
 #[derive(Debug, Clone, Default, Args)]
@@ -34,14 +35,28 @@ impl SourceArgs {
     /// # Errors
     /// The mirror is not an HTTP address, or no cache folder is known.
     pub fn fetcher(&self, environment: &Environment) -> Result<Fetcher> {
+        self.fetcher_within(environment, None)
+    }
+
+    /// As [`Self::fetcher`], with every redirect to a host that `redirects` do not allow refused.
+    ///
+    /// # Errors
+    /// Those of [`Self::fetcher`].
+    pub fn fetcher_within(&self, environment: &Environment, redirects: Option<Redirects>) -> Result<Fetcher> {
         let options = FetchOptions {
             offline: self.offline,
             mirror: self.mirror.clone(),
-            onnxruntime: self.onnxruntime.clone().or_else(|| environment.ort_dylib_path.clone()),
+            redirects,
+            onnxruntime: self.library(environment),
             search_path: None,
             timing: Timing::default(),
             console: Console::stderr(environment.redraws()),
         };
         Fetcher::new(Cache::new(environment.cache_folder()?), options)
+    }
+
+    /// The ONNX Runtime library that the command line or the environment names in place of the pinned one.
+    pub fn library(&self, environment: &Environment) -> Option<PathBuf> {
+        self.onnxruntime.clone().or_else(|| environment.ort_dylib_path.clone())
     }
 }

@@ -148,6 +148,14 @@ pub enum RedirectRefused {
     /// Too long a chain.
     #[error("refused to follow more than {0} redirects")]
     TooMany(usize),
+    /// Under `--locked`, to a host that nobody wrote down.
+    #[error("refused a redirect from `{asked}` to `{next}`, which `models/redirects.toml` does not have")]
+    ToAnotherHost {
+        /// The host of the address that was asked for.
+        asked: String,
+        /// The host of the redirect.
+        next: String,
+    },
 }
 
 impl SourceError {

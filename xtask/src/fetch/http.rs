@@ -20,6 +20,7 @@ use super::error::SourceError;
 use super::part::Part;
 use super::timing::Timing;
 use crate::digest::Digest;
+use crate::recipe::Redirects;
 
 /// A download that has come on by this much since it last failed is not counted as failing in a row.
 const HEADWAY: u64 = 1 << 20;
@@ -34,8 +35,8 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(timing: Timing) -> Result<Self> {
-        Ok(Self { client: client::build(&timing)?, timing, unreachable: Mutex::default() })
+    pub(super) fn new(timing: Timing, redirects: Option<Redirects>) -> Result<Self> {
+        Ok(Self { client: client::build(&timing, redirects)?, timing, unreachable: Mutex::default() })
     }
 
     /// Brings the file at `address` into its place in the cache. Call it under the entry's lock.

@@ -22,7 +22,7 @@ mod voices;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::{Serialize, Serializer};
@@ -40,7 +40,7 @@ use self::tools::Tools;
 use self::voices::NpmVisit;
 use crate::digest::Digest;
 use crate::failure::Failure;
-use crate::recipe::{PipMember, Source, SourceFile, Wheel};
+use crate::recipe::{PipMember, Redirects, Source, SourceFile, Wheel};
 
 /// What a fetch may do.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub struct FetchOptions {
     /// The address of a folder laid out like the cache, which is asked before any other source. Plain HTTP
     /// is allowed here, and only here, since the digest proves the file and the user chose the address.
     pub mirror: Option<String>,
+    /// Where hosts may redirect to; without it, to any other.
+    pub redirects: Option<Redirects>,
     /// An ONNX Runtime library to use in place of the pinned one.
     pub onnxruntime: Option<PathBuf>,
     /// In place of `PATH` when pip and npm are looked for.
@@ -147,7 +149,7 @@ impl Fetcher {
                 .context(Failure::Usage));
             }
         }
-        let http = Http::new(options.timing)?;
+        let http = Http::new(options.timing, options.redirects.clone())?;
         let tools = Tools::new(options.search_path.clone());
         Ok(Self { cache, options, http, tools })
     }
@@ -155,6 +157,11 @@ impl Fetcher {
     /// The cache that files go to.
     pub fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// The ONNX Runtime library that the user names in place of the pinned one.
+    pub fn given_library(&self) -> Option<&Path> {
+        self.options.onnxruntime.as_deref()
     }
 
     /// Makes sure that `file` is in the cache, and says where.

@@ -94,7 +94,7 @@ impl RuntimeRecipe {
     /// # Errors
     /// [`Failure::Usage`] when the recipe has none for it.
     pub fn here(&self) -> Result<&Platform> {
-        let name = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
+        let name = platform_here();
         self.platforms.get(&name).ok_or_else(|| {
             anyhow!(
                 "ONNX Runtime {} is not pinned for `{name}`\nhint: name a library of your own with \
@@ -104,6 +104,11 @@ impl RuntimeRecipe {
             .context(Failure::Usage)
         })
     }
+}
+
+/// What the recipe calls the machine that this program was built for, such as `linux-x86_64`.
+pub fn platform_here() -> String {
+    format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
 }
 
 impl Archive {

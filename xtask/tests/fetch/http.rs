@@ -2,6 +2,7 @@
 
 use xtask::failure::exit_code;
 use xtask::fetch::{Origin, RedirectRefused, SourceError};
+use xtask::recipe::Redirects;
 
 use crate::support::server::{Reply, Server};
 use crate::support::{Bench, TIMING, body, file, message, reasons};
@@ -214,4 +215,53 @@ fn plain_http_is_for_mirrors_only() {
     let error = Bench::new().fetcher(|_| {}).file(&file).unwrap_err();
     assert!(message(&error).contains("only a mirror may be asked over plain http"), "{error:#}");
     assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn under_a_list_of_redirects_no_other_host_is_asked() {
+    let body = body(5_000);
+    let file = file(&body);
+    let there = Server::start({
+        let body = body.clone();
+        move |_, _| Reply::whole(&body)
+    });
+    // The same machine by another name.
+    let elsewhere = there.http().replace("127.0.0.1", "localhost");
+    let here = Server::start(move |_, _| Reply::status(302).header("Location", &elsewhere));
+    let redirects = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("redirects.toml");
+        fs_err::write(&path, text).unwrap();
+        Redirects::load(&path)
+    };
+    let bench = Bench::new();
+    let fetch = |redirects: Redirects| {
+        let fetcher = bench.fetcher(|options| {
+            options.mirror = Some(here.http());
+            options.redirects = Some(redirects);
+        });
+        fetcher.file(&file)
+    };
+
+    let error = fetch(redirects("[redirect]").unwrap()).unwrap_err();
+    let refused = RedirectRefused::ToAnotherHost { asked: "127.0.0.1".into(), next: "localhost".into() };
+    assert!(matches!(reasons(&error)[0], SourceError::Redirect(it) if *it == refused), "{error:#}");
+    assert!(message(&error).contains("`localhost`, which `models/redirects.toml` does not have"));
+    assert_eq!(there.connections(), 0, "a host was asked that is not allowed");
+
+    let fetched = fetch(redirects("[redirect]\n\"127.0.0.1\" = [\"localhost\"]").unwrap()).unwrap();
+    assert_eq!(fs_err::read(fetched.path).unwrap(), body);
+
+    for (text, complaint) in [
+        (
+            "[redirect]\n\"a\" = [\"https://b\"]",
+            "expected the name of a host in lower case, found `https://b`",
+        ),
+        ("[redirect]\n\"A\" = []", "found `A`"),
+        ("[redirects]", "unknown field `redirects`"),
+    ] {
+        let error = redirects(text).unwrap_err();
+        assert_eq!(exit_code(&error), 2);
+        assert!(message(&error).contains(complaint), "no `{complaint}` in: {error:#}");
+    }
 }

@@ -2,6 +2,8 @@
 //! small models, and the commands as the user runs them.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+#[cfg(unix)]
+pub mod checkout;
 pub mod disk;
 pub mod models;
 pub mod program;
@@ -59,6 +61,7 @@ impl Bench {
         let mut options = FetchOptions {
             offline: false,
             mirror: None,
+            redirects: None,
             onnxruntime: None,
             search_path: Some(self.folder.path().join("no-programs").into_os_string()),
             timing: TIMING,

@@ -57,6 +57,13 @@ pub struct Ended {
     pub errors: String,
 }
 
+impl Ended {
+    fn of(Output { status, stdout, stderr }: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Self { code: status.code(), output: text(stdout), errors: text(stderr) }
+    }
+}
+
 /// The first of five runs that the bench gate does not refuse for speed.
 ///
 /// A call of a small model takes a fraction of a millisecond, so that a busy machine may make either model seem the faster
@@ -167,12 +174,23 @@ impl Program {
 
     /// Runs the program to its end.
     pub fn run(&self, arguments: &[&str]) -> Ended {
-        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
-        Ended {
-            code: status.code(),
-            output: String::from_utf8(stdout).unwrap(),
-            errors: String::from_utf8(stderr).unwrap(),
+        Ended::of(&self.command(arguments).output().unwrap())
+    }
+
+    /// Runs the program to its end with further environment variables, through `wrapper`, which runs what its last
+    /// arguments are.
+    pub fn run_wrapped(&self, wrapper: &[&str], arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+        let plain = self.command(arguments);
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
         }
+        Ended::of(&command.envs(variables.iter().copied()).output().unwrap())
     }
 
     /// Starts the program.

@@ -12,19 +12,22 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::super::error::{RedirectRefused, SourceError};
 use super::super::timing::Timing;
+use crate::recipe::Redirects;
 
 const MOST_REDIRECTS: usize = 10;
 
-pub(super) fn build(timing: &Timing) -> Result<Client> {
+pub(super) fn build(timing: &Timing, redirects: Option<Redirects>) -> Result<Client> {
     Client::builder()
         .user_agent(concat!("kokoro-model/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls()?)
         .connect_timeout(timing.connect)
         // In the blocking client this is the time for the head, then anew for each read of the body.
         .timeout(timing.stall)
-        .redirect(Policy::custom(|attempt| match check_redirect(attempt.previous(), attempt.url()) {
-            Ok(()) => attempt.follow(),
-            Err(refused) => attempt.error(refused),
+        .redirect(Policy::custom(move |attempt| {
+            match check_redirect(attempt.previous(), attempt.url(), redirects.as_ref()) {
+                Ok(()) => attempt.follow(),
+                Err(refused) => attempt.error(refused),
+            }
         }))
         .referer(false)
         .build()
@@ -45,14 +48,24 @@ fn tls() -> Result<ClientConfig> {
         .with_no_client_auth())
 }
 
-/// Judges a redirect to `next` after the addresses `previous`.
-fn check_redirect(previous: &[Url], next: &Url) -> Result<(), RedirectRefused> {
+/// Judges a redirect to `next` after the addresses `previous`, of which the first is the one that was asked for.
+fn check_redirect(
+    previous: &[Url],
+    next: &Url,
+    redirects: Option<&Redirects>,
+) -> Result<(), RedirectRefused> {
     if next.scheme() != "https" && previous.iter().any(|url| url.scheme() == "https") {
         return Err(RedirectRefused::ToPlainHttp(next.to_string()));
     }
-    // The first of `previous` is the address asked for, not a redirect.
+    // The address asked for is not a redirect.
     if previous.len() > MOST_REDIRECTS {
         return Err(RedirectRefused::TooMany(MOST_REDIRECTS));
+    }
+    if let (Some(redirects), Some(asked)) = (redirects, previous.first()) {
+        let [asked, next] = [asked, next].map(|url| url.host_str().unwrap_or_default());
+        if !redirects.allow(asked, next) {
+            return Err(RedirectRefused::ToAnotherHost { asked: asked.to_owned(), next: next.to_owned() });
+        }
     }
     Ok(())
 }
@@ -107,23 +120,23 @@ mod tests {
     fn redirects_never_leave_https() {
         let secure = [url("https://a/")];
         let plain = [url("http://a/")];
-        assert_eq!(check_redirect(&secure, &url("https://b/")), Ok(()));
+        assert_eq!(check_redirect(&secure, &url("https://b/"), None), Ok(()));
         assert_eq!(
-            check_redirect(&secure, &url("http://a/")),
+            check_redirect(&secure, &url("http://a/"), None),
             Err(RedirectRefused::ToPlainHttp("http://a/".into()))
         );
         // Only a mirror that the user named with `http` starts out plain.
-        assert_eq!(check_redirect(&plain, &url("http://b/")), Ok(()));
-        assert_eq!(check_redirect(&plain, &url("https://b/")), Ok(()));
+        assert_eq!(check_redirect(&plain, &url("http://b/"), None), Ok(()));
+        assert_eq!(check_redirect(&plain, &url("https://b/"), None), Ok(()));
         let there_and_back = [url("http://a/"), url("https://b/")];
-        assert!(check_redirect(&there_and_back, &url("http://c/")).is_err());
+        assert!(check_redirect(&there_and_back, &url("http://c/"), None).is_err());
     }
 
     #[test]
     fn ten_redirects_are_enough() {
         let chain = vec![url("https://a/"); 10];
-        assert_eq!(check_redirect(&chain, &url("https://a/")), Ok(()));
+        assert_eq!(check_redirect(&chain, &url("https://a/"), None), Ok(()));
         let chain = vec![url("https://a/"); 11];
-        assert_eq!(check_redirect(&chain, &url("https://a/")), Err(RedirectRefused::TooMany(10)));
+        assert_eq!(check_redirect(&chain, &url("https://a/"), None), Err(RedirectRefused::TooMany(10)));
     }
 }

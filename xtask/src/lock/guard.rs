@@ -1,0 +1,281 @@
+//! What `quantize` does with the lock: compares with it, refuses what it does not have, or writes it anew.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, anyhow};
+use kokoro_model::BaseKind;
+
+use super::{Difference, Lock, LockedArtifact, LockedBase};
+use crate::artifacts::Artifact;
+use crate::base::{Base, BaseArgs};
+use crate::digest::Digest;
+use crate::failure::Failure;
+use crate::fetch::{Console, Fetcher};
+use crate::make::is_version;
+use crate::recipe::{Recipe, platform_here};
+use crate::scheme::SchemeName;
+use crate::workspace::Workspace;
+
+/// What is done with the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What differs ends the run; what the lock does not have is told of.
+    Compare,
+    /// What differs and what the lock does not have end the run.
+    Locked,
+    /// The lock is written anew.
+    Update,
+}
+
+/// The lock, the present inputs, and what is done about them.
+pub struct Guard {
+    mode: Mode,
+    path: PathBuf,
+    lock: Option<Lock>,
+    present: Lock,
+    console: Console,
+}
+
+impl Guard {
+    /// Reads the lock and the present inputs. Nothing is compared yet.
+    ///
+    /// # Errors
+    /// Those of [`Lock::read`] and [`Lock::of`].
+    pub fn new(workspace: &Workspace, recipe: &Recipe, mode: Mode) -> Result<Self> {
+        let path = workspace.lock();
+        let (lock, present) = (Lock::find(&path)?, Lock::of(workspace, recipe)?);
+        Ok(Self { mode, path, lock, present, console: workspace.console() })
+    }
+
+    /// Compares the inputs, before anything is fetched or made: `schemes` of the base that `args` ask for. With a model of
+    /// the user's own, what differs is told of only: no lock speaks of what is made of it.
+    ///
+    /// # Errors
+    /// [`Failure::Gate`] with every input that differs. [`Failure::Usage`]: there is no lock that `--locked` asks for, or
+    /// none of such an artifact; a library other than the pinned one; only some of the schemes of a new lock.
+    pub fn inputs(
+        &self,
+        args: &BaseArgs,
+        recipe: &Recipe,
+        schemes: &[SchemeName],
+        fetcher: &Fetcher,
+    ) -> Result<()> {
+        if self.mode != Mode::Compare {
+            self.check_library(fetcher)?;
+        }
+        let shown = self.path.display();
+        let Some(lock) = &self.lock else {
+            if self.mode == Mode::Locked {
+                return Err(anyhow!("there is no lock `{shown}`\n{WRITES}").context(Failure::Usage));
+            }
+            if self.mode == Mode::Compare && args.model.is_none() {
+                self.console.say(&format!("notice: there is no lock `{shown}` to compare with\n{WRITES}"));
+            }
+            return Ok(());
+        };
+        let differences = lock.differences(&self.present);
+        if args.model.is_some() {
+            let also = if differences.is_empty() { String::new() } else { lines(&differences) };
+            self.console.say(&format!(
+                "notice: the lock has no models of your own: what is made of one is compared with nothing{also}"
+            ));
+            return Ok(());
+        }
+        if self.mode == Mode::Update {
+            return self.check_update(&differences, recipe, schemes);
+        }
+        if !differences.is_empty() {
+            return Err(self.refusal(&differences));
+        }
+        if self.mode == Mode::Locked {
+            // Without a name, `--locked` takes the published base or none.
+            let name = args.base.as_deref().unwrap_or(&recipe.name);
+            return check_locked(lock, name, schemes);
+        }
+        Ok(())
+    }
+
+    /// A library that the user names would prepare something else than the pinned one.
+    fn check_library(&self, fetcher: &Fetcher) -> Result<()> {
+        let Some(path) = fetcher.given_library() else { return Ok(()) };
+        let found = Digest::of_file(path).context(Failure::Usage)?;
+        let platform = platform_here();
+        let pinned = self.present.onnxruntime.library.get(&platform);
+        if pinned == Some(&found) {
+            return Ok(());
+        }
+        let pinned = pinned.map_or("none".to_owned(), ToString::to_string);
+        Err(anyhow!(
+            "`{}` is not the pinned ONNX Runtime of `{platform}`\nexpected {pinned}\nfound    {found}\nhint: leave out \
+             `--onnxruntime` and `ORT_DYLIB_PATH`",
+            path.display()
+        )
+        .context(Failure::Usage))
+    }
+
+    /// Artifacts of other inputs would make the lock a lie.
+    fn check_update(
+        &self,
+        differences: &[Difference],
+        recipe: &Recipe,
+        schemes: &[SchemeName],
+    ) -> Result<()> {
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let mut missing = recipe.choose.clone();
+        missing.retain(|name| !schemes.iter().any(|scheme| scheme.as_str() == name));
+        if !missing.is_empty() {
+            return Err(anyhow!(
+                "the inputs are others, so no artifact of the lock stays, and `{}` would be missing{}\nhint: leave out \
+                 `--scheme`",
+                missing.join("`, `"),
+                lines(differences)
+            )
+            .context(Failure::Usage));
+        }
+        self.console.say(&format!("`{}` will be written anew{}", self.path.display(), lines(differences)));
+        Ok(())
+    }
+
+    /// What the lock has of an artifact, where its digests are to be compared.
+    fn locked(&self, base: &Base, scheme: SchemeName, artifact: &Artifact) -> Option<&LockedArtifact> {
+        let lock =
+            self.lock.as_ref().filter(|_| self.mode != Mode::Update && base.kind != BaseKind::Local)?;
+        let plan = artifact.metadata.plan_sha256.as_deref();
+        let by_the_plan = plan.is_none_or(|plan| plan == lock.plan.to_string());
+        lock.base.get(&base.name)?.artifact.get(scheme.as_str()).filter(|_| by_the_plan)
+    }
+
+    /// Which of an artifact's files are not as the lock has them. One that the lock does not have does not differ.
+    ///
+    /// # Errors
+    /// The artifact's metadata cannot be read.
+    pub fn differences(
+        &self,
+        base: &Base,
+        scheme: SchemeName,
+        artifact: &Artifact,
+    ) -> Result<Vec<Difference>> {
+        let Some(locked) = self.locked(base, scheme, artifact) else { return Ok(Vec::new()) };
+        let found = LockedArtifact::of(artifact)?;
+        let name = &artifact.metadata.name;
+        let sized = |it: &LockedArtifact| format!("{}, {} bytes", it.sha256, it.bytes);
+        let mut all = vec![(format!("`{name}`"), sized(locked), sized(&found))];
+        if self.is_prepared_alike(artifact) {
+            let digests = [("prepared", locked.prepared, found.prepared)];
+            let digests = digests.into_iter().chain([("metadata", locked.metadata, found.metadata)]);
+            all.extend(digests.map(|(what, locked, found)| {
+                (format!("`{name}`, {what}"), locked.to_string(), found.to_string())
+            }));
+        }
+        let all = all.into_iter().map(|(what, locked, found)| Difference { what, locked, found });
+        Ok(all.filter(|it| it.locked != it.found).collect())
+    }
+
+    /// Whether the version of ONNX Runtime that prepared the artifact is the locked one. What another one makes of a model
+    /// need not be the same, and says nothing of the model.
+    fn is_prepared_alike(&self, artifact: &Artifact) -> bool {
+        let version = &self.present.onnxruntime.version;
+        artifact.metadata.prepared.as_ref().is_some_and(|it| is_version(&it.onnxruntime, version))
+    }
+
+    /// Compares what was made, before any gate spends minutes on it.
+    ///
+    /// # Errors
+    /// [`Failure::Gate`] with every file that differs.
+    pub fn compare(&self, base: &Base, made: &[(SchemeName, &Artifact)]) -> Result<()> {
+        let mut differences = Vec::new();
+        for &(scheme, artifact) in made {
+            differences.extend(self.differences(base, scheme, artifact)?);
+            if self.lock.is_some() && self.mode != Mode::Update && base.kind != BaseKind::Local {
+                self.tell_what_is_not_compared(base, scheme, artifact);
+            }
+        }
+        if differences.is_empty() { Ok(()) } else { Err(self.refusal(&differences)) }
+    }
+
+    fn tell_what_is_not_compared(&self, base: &Base, scheme: SchemeName, artifact: &Artifact) {
+        let name = &artifact.metadata.name;
+        if self.locked(base, scheme, artifact).is_none() {
+            self.console.say(&format!(
+                "notice: the lock does not have `{name}`, or not by this plan: it is compared with nothing"
+            ));
+        } else if !self.is_prepared_alike(artifact) {
+            self.console.say(&format!(
+                "notice: `{name}` is prepared by another ONNX Runtime than the locked one: only the model is compared"
+            ));
+        }
+    }
+
+    fn refusal(&self, differences: &[Difference]) -> anyhow::Error {
+        anyhow!(
+            "this is not what the lock has, `{}`{}\nhint: `cargo xtask quantize --update-lock` writes it anew, if that is \
+             meant",
+            self.path.display(),
+            lines(differences)
+        )
+        .context(Failure::Gate)
+    }
+
+    /// The lock with what was made: the present inputs, and what it has of the same inputs already.
+    ///
+    /// # Errors
+    /// An artifact's metadata cannot be read.
+    pub fn updated(&self, base: &Base, made: &[(SchemeName, &Artifact)]) -> Result<Lock> {
+        let mut updated = self.present.clone();
+        let earlier = self.lock.as_ref().filter(|lock| lock.differences(&updated).is_empty());
+        updated.base = earlier.map(|lock| lock.base.clone()).unwrap_or_default();
+        updated.base.retain(|name, locked| *name != base.name || locked.sha256 == base.sha256);
+        let entry = updated.base.entry(base.name.clone());
+        let entry = entry.or_insert_with(|| LockedBase { sha256: base.sha256, artifact: [].into() });
+        for &(scheme, artifact) in made {
+            entry.artifact.insert(scheme.as_str().to_owned(), LockedArtifact::of(artifact)?);
+        }
+        Ok(updated)
+    }
+
+    /// Writes the `updated` lock, in [`Mode::Update`] only. Call it when every gate has let every candidate pass.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn write(&self, updated: &Lock) -> Result<()> {
+        let shown = self.path.display();
+        if self.mode != Mode::Update {
+            return Ok(());
+        }
+        if self.lock.as_ref() == Some(updated) {
+            self.console.say(&format!("`{shown}` is as it was"));
+            return Ok(());
+        }
+        let earlier = self.lock.iter().flat_map(|lock| lock.base.keys());
+        for name in earlier.filter(|name| !updated.base.contains_key(*name)) {
+            self.console.say(&format!("notice: what the lock had of base `{name}` was of other inputs"));
+        }
+        updated.write(&self.path)?;
+        self.console.say(&format!("wrote `{shown}`"));
+        Ok(())
+    }
+}
+
+/// That the lock has these artifacts of a base.
+fn check_locked(lock: &Lock, base: &str, schemes: &[SchemeName]) -> Result<()> {
+    let artifacts = lock.base.get(base).map(|base| &base.artifact);
+    let has = |scheme: &SchemeName| artifacts.is_some_and(|all| all.contains_key(scheme.as_str()));
+    let Some(missing) = schemes.iter().find(|scheme| !has(scheme)) else { return Ok(()) };
+    let bases: Vec<&str> = lock.base.keys().map(String::as_str).collect();
+    Err(anyhow!(
+        "the lock has no {} of base `{base}`\nhint: it has artifacts of `{}`; `--base NAME` takes one of these",
+        missing.as_str(),
+        bases.join("`, `")
+    )
+    .context(Failure::Usage))
+}
+
+const WRITES: &str = "hint: `cargo xtask quantize --update-lock` writes one";
+
+fn lines(differences: &[Difference]) -> String {
+    let mut lines = vec![String::new()];
+    lines.extend(differences.iter().map(ToString::to_string));
+    lines.join("\n")
+}
