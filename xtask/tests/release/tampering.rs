@@ -95,6 +95,7 @@ fn a_changed_byte_of_the_archive_is_found() {
     };
     let bytes = fs_err::read(&archive).unwrap();
     assert_eq!(look(&bytes), "");
+    let unpacked = zstd::decode_all(&bytes[..]).unwrap();
     let name = archive.display().to_string();
     // The head, the end with its checksum, and some in between.
     let step = bytes.len() / 97;
@@ -103,8 +104,9 @@ fn a_changed_byte_of_the_archive_is_found() {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
         let said = look(&changed);
-        // The one byte of the head that says how large a window to keep: what is unpacked is the same.
-        assert!(said.contains(&format!("`{name}`")) || (at == 5 && said.is_empty()), "byte {at}: {said}");
+        // Some bits of zstd change nothing, such as those of how large a window to keep: what is unpacked is the same.
+        let changes_nothing = || said.is_empty() && zstd::decode_all(&changed[..]).unwrap() == unpacked;
+        assert!(said.contains(&format!("`{name}`")) || changes_nothing(), "byte {at}: {said}");
     }
     for cut in [0, 1, 100, bytes.len() / 2, bytes.len() - 1] {
         assert!(look(&bytes[..cut]).contains(&format!("`{name}`")), "{cut} bytes");
