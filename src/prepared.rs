@@ -23,8 +23,8 @@ pub(crate) use sessions::Prepared as PreparedModel;
 pub struct Prepared<'a> {
     /// The size of the artifact whose weights are meant, in bytes.
     pub artifact_bytes: u64,
-    /// Its CRC-32. The engine computes it whenever it loads, in a hundredth of a second: a digest that nobody can forge would take
-    /// longer than the rest, and whoever can change a model in a binary can change its digest there as well.
+    /// Its CRC-32, which the engine computes whenever it loads. It tells damage, not intent: whoever can change a model in a
+    /// binary can change any digest there as well.
     pub artifact_crc32: u32,
     /// The name of the input of token ids, int64 `[1, n]`.
     #[serde(borrow)]

@@ -84,7 +84,7 @@ impl SynthesizerOptions {
         };
         // Without an explicit provider the runtime's automatic choice could take another device.
         // With an arena what one operator has freed serves the next. Without one, each buffer comes from the system's
-        // allocator, which keeps more than twice as much and has the first run take half as long again.
+        // allocator: the process then took about twice as much at its peak, and a sixth longer for its first run.
         let cpu = [ort::ep::CPU::default().with_arena_allocator(true).build().error_on_failure()];
         let mut builder = Session::builder(&runtime.environment)
             .map_err(|source| refused("session", source.into()))?
