@@ -94,6 +94,10 @@ impl Search<'_> {
     /// The artifact that a `chosen.json` names: in its own folder, else in the cache.
     fn chosen(&mut self, path: &Path) -> Result<Artifact, String> {
         self.failure.looked_in.push(path.to_path_buf());
+        // A folder or an archive would only be said to be no JSON.
+        if path.extension().is_none_or(|extension| extension != "json") {
+            return Err(format!("expected a `chosen.json` or an `.onnx` file, found `{}`", path.display()));
+        }
         let chosen: Chosen = parse(path, &read(path)?)?;
         self.want(&chosen.sha256, path)?;
         if !digest::is_digest(&chosen.metadata_sha256) {

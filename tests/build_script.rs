@@ -232,6 +232,16 @@ fn without_a_choice_the_message_names_the_place() {
 }
 
 #[test]
+fn a_folder_or_an_archive_is_no_choice() {
+    let mut room = Room::complete();
+    for name in ["artifacts", "artifacts/a.tar.zst"] {
+        room.settings.source = Source::Given(room.path(name));
+        let found = format!("found `{}`", room.path(name).display());
+        room.fails_with(&["expected a `chosen.json` or an `.onnx` file", &found, "fetch --artifact"]);
+    }
+}
+
+#[test]
 fn a_missing_model_is_named_with_its_digest_and_every_place() {
     let room = Room::complete();
     fs_err::remove_file(room.path("artifacts/a.onnx")).unwrap();

@@ -20,9 +20,11 @@ mod standing;
 mod unpacked;
 mod verify;
 
+pub(crate) use self::checksums::Checksums;
 pub use self::contents::{Package, package};
 pub use self::nominee::Nominee;
 pub use self::signature::Signer;
+pub(crate) use self::unpacked::Unpacked;
 pub use self::verify::{Against, Finding, Outcome, Smoke, Verdict, verify};
 
 /// How the names of archives end.

@@ -305,7 +305,9 @@ fn a_good_model_is_chosen_once_and_a_bad_one_does_not_replace_it() {
         0,
         &["quantizing `clear` by weights-int8", "made `clear.weights-int8.onnx`", "smoke", "bench"],
     );
-    assert!(first.output.contains("chosen: weights-int8"), "{}", first.output);
+    for text in ["chosen: weights-int8", "report: `artifacts/report.html`"] {
+        assert!(first.output.contains(text), "{}", first.output);
+    }
     let good = chosen(&folder);
     assert_eq!(good[1].0, "clear.weights-int8.onnx");
 

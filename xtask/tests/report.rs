@@ -8,11 +8,12 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
-use support::models;
-use support::program::{Program, run_in_time, users_cache};
+use support::checkout::Checkout;
+use support::program::Program;
 use xtask::environment::Environment;
 use xtask::gates::Interval;
 use xtask::results::Results;
+use xtask::scheme::SchemeName;
 use xtask::tune::{Judged, Pareto, ParetoPlan, PlanLimits};
 
 /// Widths of a phone and of a desk.
@@ -124,32 +125,13 @@ fn browser() -> Option<PathBuf> {
     found
 }
 
-/// Many: a call of a small model takes a fraction of a millisecond, and single ones say nothing.
-const ROUNDS: &str = "30";
+const ROUNDS: usize = 4;
 
 /// What the main job makes of a small model; made once, and a copy of its own for each test.
 fn quantized() -> Program {
-    static MADE: LazyLock<Program> = LazyLock::new(|| {
-        let program = Program::with_cache(users_cache());
-        let model = models::write(&models::clear(), &program.path("clear.onnx")).display().to_string();
-        let place = ["quantize", "--offline", "--artifacts", "artifacts", "--model", &model];
-        // Of `static-int8` half as much speed again is asked for, which a model without large convolutions does not have.
-        let schemes = ["--scheme", "linear-int8", "--scheme", "weights-int8", "--runs", ROUNDS];
-        let ended = run_in_time(|| program.run(&[&place[..], &schemes].concat()));
-        assert_eq!(ended.code, Some(0), "{}", ended.errors);
-        assert!(ended.output.contains("report: `artifacts/report.html`"), "{}", ended.output);
-        program
-    });
-    let program = Program::with_cache(users_cache());
-    for folder in ["artifacts", "artifacts/audio"] {
-        fs_err::create_dir(program.path(folder)).unwrap();
-        for entry in fs_err::read_dir(MADE.path(folder)).unwrap().map(Result::unwrap) {
-            if entry.path().is_file() {
-                fs_err::copy(entry.path(), program.path(folder).join(entry.file_name())).unwrap();
-            }
-        }
-    }
-    program
+    static MADE: LazyLock<Checkout> =
+        LazyLock::new(|| Checkout::having_made(&[SchemeName::LinearInt8, SchemeName::WeightsInt8], ROUNDS));
+    Program::with_artifacts_of(MADE.artifacts().folder())
 }
 
 #[test]
@@ -179,10 +161,9 @@ fn the_page_works_in_a_browser_at_the_width_of_a_phone_and_of_a_desk() {
         assert!(found.pictures.iter().all(|width| *width > 0), "{:?}", found.pictures);
         // Speed ratios: a mark for each candidate. Calls: one for each round, model and sentence.
         let bench = results.candidates.len() + 1;
-        let rounds: usize = ROUNDS.parse().unwrap();
         let sentences = page.matches("class=\"band\"").count();
         assert!(found.marks.contains(&results.candidates.len()), "{:?}", found.marks);
-        assert!(found.marks.contains(&(rounds * bench * sentences)) && sentences > 0, "{:?}", found.marks);
+        assert!(found.marks.contains(&(ROUNDS * bench * sentences)) && sentences > 0, "{:?}", found.marks);
         assert!(found.marks.iter().all(|marks| *marks > 0 || sentences == 0), "{:?}", found.marks);
         assert!(found.loaded.iter().all(|address| address.starts_with("data:")), "{:?}", found.loaded);
         assert!(found.headings[0].contains("is the chosen model"), "{:?}", found.headings);

@@ -4,7 +4,6 @@
 //! An archive goes into the cache first, hashed on its way, and is opened there. One that is not what it says of itself
 //! is kept as `*.rejected`. Files that the user names are the user's: they are copied and stay as they are.
 
-mod archive;
 mod release;
 
 use std::path::{Path, PathBuf};
@@ -177,51 +176,43 @@ impl Fetcher {
     fn open_archive(&self, archive: Fetched, from: &str) -> Result<FetchedArtifact, FetchError> {
         let entry = self.artifact_entry(&archive.name, archive.sha256);
         let _lock = self.lock(&format!("{}.unpacked", entry.sha256), &entry.name)?;
-        let unpacked = entry.scratch().map_err(SourceError::Local).and_then(|scratch| {
-            let _busy = self.options.console.busy(&format!("`{}`: checking what is in it", entry.name));
-            let release = Release::of_archive(&entry.path(), scratch.folder())?;
-            Ok((release, scratch))
-        });
-        match unpacked {
-            Ok((release, _scratch)) => self.keep(&release, from, Some(archive)),
-            Err(error) => {
-                let error = match error {
-                    SourceError::Archive { archive, problem } => {
-                        let rejected = entry.rejected();
-                        fs_err::rename(entry.path(), &rejected)
-                            .map_err(|error| in_the_cache(SourceError::Local(error)))?;
-                        let problem = format!("{problem}\nhint: it is kept as `{}`", rejected.display());
-                        SourceError::Archive { archive, problem }
-                    }
-                    error => error,
-                };
+        let busy = self.options.console.busy(&format!("`{}`: checking what is in it", entry.name));
+        let release = Release::of_archive(&entry.path());
+        drop(busy);
+        match release {
+            Ok(release) => self.keep(&release, from, Some(archive)),
+            Err(SourceError::Archive { archive, problem }) => {
+                let rejected = entry.rejected();
+                fs_err::rename(entry.path(), &rejected)
+                    .map_err(|error| in_the_cache(SourceError::Local(error)))?;
+                let problem = format!("{problem}\nhint: it is kept as `{}`", rejected.display());
+                let error = SourceError::Archive { archive, problem };
                 Err(FetchError::Source { from: from.to_owned(), error })
             }
+            Err(error) => Err(FetchError::Source { from: from.to_owned(), error }),
         }
     }
 
-    /// Copies the files of a release to their places, the metadata last: whoever finds it there finds all it names.
+    /// Puts the files of a release in their places, the metadata last: whoever finds it there finds all it names.
     fn keep(
         &self,
         release: &Release,
         from: &str,
         archive: Option<Fetched>,
     ) -> Result<FetchedArtifact, FetchError> {
-        let mut files = Vec::new();
-        for file in release.files() {
-            files.push(self.keep_one(file, from)?);
-        }
+        let files: Vec<Fetched> =
+            release.files.iter().map(|file| self.keep_one(file, from)).collect::<Result<_, _>>()?;
         Ok(FetchedArtifact {
             archive,
+            variable: format!("sha256:{}", release.metadata_sha256),
             files,
             base: release.metadata.base.name.to_string(),
             base_kind: release.metadata.base.kind,
-            variable: format!("sha256:{}", release.metadata_file.sha256),
         })
     }
 
     fn keep_one(&self, file: &ReleasedFile, from: &str) -> Result<Fetched, FetchError> {
-        let entry = self.cache.entry(&file.name, file.sha256, Size::Exactly(file.bytes));
+        let entry = self.cache.entry(&file.name, file.sha256, Size::Exactly(file.bytes.len() as u64));
         if self.holds(&entry)? {
             return Ok(fetched(&entry, Origin::Cache));
         }
@@ -230,8 +221,7 @@ impl Fetcher {
             return Ok(fetched(&entry, Origin::Cache));
         }
         let copied = Part::create(&entry).and_then(|mut part| {
-            let mut original = fs_err::File::open(&file.path).map_err(SourceError::Local)?;
-            part.write_all_of(&mut original, SourceError::Local)?;
+            part.write(&file.bytes)?;
             part.finish()
         });
         match copied {

@@ -1,9 +1,8 @@
 //! The archive that is published: its digest, and what stands in its metadata.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use kokoro_model::{BaseKind, Metadata};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,12 +11,13 @@ use super::names::is_plain;
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::gates::Report;
+use crate::release::{GATES, SIGNATURE, Unpacked};
 
 /// How the names of archives end.
 pub const EXTENSION: &str = ".tar.zst";
 
 /// No JSON file in an archive is nearly as large; a larger one is not read.
-const LARGEST_JSON: u64 = 16 << 20;
+const LARGEST_JSON: usize = 16 << 20;
 
 /// An archive that `cargo xtask package` wrote.
 #[derive(Debug, Clone)]
@@ -69,16 +69,17 @@ impl Archive {
             .context(Failure::Usage));
         };
         let path = fs_err::canonicalize(path).context(Failure::Usage)?;
-        let contents = Contents::read(&path, stem)
+        let unpacked = Unpacked::of_archive(fs_err::File::open(&path)?)
             .with_context(|| format!("`{}` is no archive of a model", path.display()))
             .context(Failure::Fetch)?;
+        let metadata = format!("{}.json", stem.strip_suffix(".unofficial").unwrap_or(stem));
         Ok(Self {
             bytes: fs_err::metadata(&path)?.len(),
             sha256: Digest::of_file(&path)?,
-            metadata: read(&path, "the metadata", &contents.metadata)?,
-            gates: read(&path, "`gates.json`", &contents.gates)?,
-            modified: contents.modified,
-            is_signed: contents.is_signed,
+            metadata: read(&path, &unpacked, &metadata)?,
+            gates: read(&path, &unpacked, GATES)?,
+            modified: unpacked.time.unwrap_or_default(),
+            is_signed: unpacked.files.contains_key(SIGNATURE),
             path,
             name,
         })
@@ -100,40 +101,12 @@ impl Archive {
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path, what: &str, text: &[u8]) -> Result<T> {
-    serde_json::from_slice(text)
-        .map_err(|error| anyhow!("`{}`, {what} in it: {error}", path.display()))
-        .context(Failure::Fetch)
-}
-
-/// What is read of an archive.
-struct Contents {
-    metadata: Vec<u8>,
-    gates: Vec<u8>,
-    modified: u64,
-    is_signed: bool,
-}
-
-impl Contents {
-    fn read(path: &Path, stem: &str) -> Result<Self> {
-        let wanted = format!("{}.json", stem.strip_suffix(".unofficial").unwrap_or(stem));
-        let mut tarball = tar::Archive::new(zstd::Decoder::new(fs_err::File::open(path)?)?);
-        let (mut metadata, mut gates, mut is_signed) = (None, None, false);
-        for entry in tarball.entries()? {
-            let mut entry = entry?;
-            let path = entry.path()?.into_owned();
-            let name = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
-            is_signed |= name == "SHA256SUMS.minisig";
-            let is_json = name == wanted || name == "gates.json";
-            if is_json && entry.size() <= LARGEST_JSON {
-                let modified = entry.header().mtime()?;
-                let mut text = Vec::new();
-                entry.read_to_end(&mut text)?;
-                if name == wanted { metadata = Some((text, modified)) } else { gates = Some(text) }
-            }
-        }
-        let (metadata, modified) = metadata.with_context(|| format!("expected `{wanted}` in it"))?;
-        let gates = gates.context("expected `gates.json` in it")?;
-        Ok(Self { metadata, gates, modified, is_signed })
-    }
+fn read<T: DeserializeOwned>(archive: &Path, unpacked: &Unpacked, name: &str) -> Result<T> {
+    let text = unpacked.files.get(name).context("there is none");
+    text.and_then(|text| {
+        ensure!(text.len() <= LARGEST_JSON, "expected at most {LARGEST_JSON} bytes, found {}", text.len());
+        Ok(serde_json::from_slice(text)?)
+    })
+    .with_context(|| format!("`{}`, `{name}` in it", archive.display()))
+    .context(Failure::Fetch)
 }

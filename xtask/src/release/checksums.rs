@@ -3,23 +3,24 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use bytes::Bytes;
 
-use super::standing;
+use super::{CHECKSUMS, SIGNATURE, standing};
 use crate::digest::Digest;
 
 /// The digests of a release by the path in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Checksums {
+pub(crate) struct Checksums {
     /// By path, with `/` between folders.
-    pub(super) digests: BTreeMap<String, Digest>,
+    pub(crate) digests: BTreeMap<String, Digest>,
     /// Why the release is not an official one.
-    pub(super) unofficial: Option<String>,
+    pub(crate) unofficial: Option<String>,
 }
 
 impl Checksums {
     /// The file: a line for each path, in their order; for an unofficial release a comment first.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = self.unofficial.as_deref().map(standing::comment).unwrap_or_default();
         for (path, digest) in &self.digests {
             // Writing to a string cannot fail.
@@ -32,7 +33,7 @@ impl Checksums {
     ///
     /// # Errors
     /// The line that is not as [`Self::text`] writes it.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(bytes).context("expected text in UTF-8")?;
         ensure!(text.ends_with('\n'), "expected a line feed at the end");
         let (mut digests, mut unofficial) = (BTreeMap::new(), None);
@@ -56,6 +57,30 @@ impl Checksums {
         let checksums = Self { digests, unofficial };
         ensure!(checksums.text() == text, "expected its lines in the order of the paths, and nothing else");
         Ok(checksums)
+    }
+
+    /// Holds the files of a release against the digests: for each path that either of them has, what is asked, and the
+    /// answer.
+    pub(crate) fn compare<'a>(
+        &'a self,
+        files: &'a BTreeMap<String, Bytes>,
+    ) -> impl Iterator<Item = (&'a str, &'static str, Result<()>)> {
+        let listed = self.digests.iter().map(|(path, expected)| {
+            let Some(bytes) = files.get(path) else {
+                let missing = anyhow!("`{CHECKSUMS}` lists it, and it is missing");
+                return (&**path, "is there", Err(missing));
+            };
+            let found = Digest::of(bytes);
+            let differs = || anyhow!("expected {expected}, found {found}");
+            (&**path, "sha256 in `SHA256SUMS`", if found == *expected { Ok(()) } else { Err(differs()) })
+        });
+        let is_unlisted = |path: &&String| {
+            ![CHECKSUMS, SIGNATURE].contains(&path.as_str()) && !self.digests.contains_key(*path)
+        };
+        let unlisted = files.keys().filter(is_unlisted);
+        listed.chain(
+            unlisted.map(|path| (&**path, "is listed", Err(anyhow!("`{CHECKSUMS}` does not list it")))),
+        )
     }
 }
 

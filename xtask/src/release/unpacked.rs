@@ -2,14 +2,16 @@
 //!
 //! Nothing is written and nothing is opened by a name that the release chose. An archive has to be what [`super::archive`]
 //! writes, header by header, so there is no room for links, absolute paths, `..` or bytes between the files. What a folder
-//! holds is read once; the bytes that are hashed are those that are used.
+//! holds is read once; the bytes that are hashed are those that are used. The decoder is the one in plain Rust, since
+//! nobody vouches for what it is given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
+use ruzstd::decoding::StreamingDecoder;
 use tar::Header;
 
 use super::archive::{self, BLOCK};
@@ -20,23 +22,28 @@ const MOST_BYTES: u64 = 640 << 20;
 /// More files than any release of ours has.
 const MOST_FILES: usize = 200;
 
-/// zstd may ask for a window of this many bits and no more: 32 MiB, eight times what our level takes.
-const WINDOW: u32 = 25;
+/// zstd may ask for a window of this many bytes and no more, eight times what our level takes.
+const WINDOW: u64 = 32 << 20;
 
 /// The files of a release.
 #[derive(Debug, Default)]
-pub(super) struct Unpacked {
+pub(crate) struct Unpacked {
     /// The name of the folder that they are in.
-    pub(super) top: String,
+    pub(crate) top: String,
     /// By path below that folder, with `/` between folders.
-    pub(super) files: BTreeMap<String, Bytes>,
+    pub(crate) files: BTreeMap<String, Bytes>,
+    /// When all of them are said to be from, in seconds since 1970; only an archive says that.
+    pub(crate) time: Option<u64>,
+    /// Their paths without regard to case: on some disks two of them would be one file.
+    lower_case: BTreeSet<String>,
 }
 
 impl Unpacked {
     fn add(&mut self, path: &str, bytes: Vec<u8>) -> Result<()> {
         ensure!(self.files.len() < MOST_FILES, "expected at most {MOST_FILES} files");
-        let twice = self.files.insert(path.to_owned(), bytes.into());
-        ensure!(twice.is_none(), "`{path}` is in it twice");
+        let is_new = self.lower_case.insert(path.to_lowercase());
+        ensure!(is_new, "`{path}` is in it twice, at least where case does not count");
+        self.files.insert(path.to_owned(), bytes.into());
         Ok(())
     }
 
@@ -48,17 +55,22 @@ impl Unpacked {
     ///
     /// # Errors
     /// It cannot be read, or is not what `package` writes; the message names the file in it.
-    pub(super) fn of_archive(path: &Path) -> Result<Self> {
-        let file = BufReader::with_capacity(1 << 20, fs_err::File::open(path)?);
-        let mut decoder = zstd::Decoder::with_buffer(file)?.single_frame();
-        decoder.window_log_max(WINDOW)?;
+    pub(crate) fn of_archive(archive: impl Read) -> Result<Self> {
+        let archive = BufReader::with_capacity(1 << 20, archive);
+        let mut decoder = StreamingDecoder::new_with_max_window_size(archive, WINDOW)
+            .map_err(|error| anyhow!("expected Zstandard data: {error}"))?;
         let unpacked = Self::of_tar(&mut decoder)?;
-        ensure!(decoder.finish().fill_buf()?.is_empty(), "expected nothing behind the compressed bytes");
+        let (mut rest, frame) = decoder.into_parts();
+        if let Some(expected) = frame.get_checksum_from_data() {
+            let found = frame.get_calculated_checksum().unwrap_or_default();
+            ensure!(found == expected, "expected the checksum {expected:08x} of zstd, found {found:08x}");
+        }
+        ensure!(rest.fill_buf()?.is_empty(), "expected nothing behind the compressed bytes");
         Ok(unpacked)
     }
 
     fn of_tar(reader: &mut impl Read) -> Result<Self> {
-        let (mut unpacked, mut last) = (Self::default(), None::<(String, u64)>);
+        let (mut unpacked, mut last) = (Self::default(), None::<String>);
         while let Some(header) = next_header(reader)? {
             let (name, bytes) = (name(&header)?, header.size()?);
             let time = header.mtime()?;
@@ -68,19 +80,19 @@ impl Unpacked {
                 "`{name}` is not a plain file of owner 0 and mode 644, as all files of a release are"
             );
             let (top, path) = parted(&name)?;
-            if let Some((before, its_time)) = &last {
+            if let Some(before) = &last {
                 ensure!(top == unpacked.top, "`{name}` is not in the folder `{}`", unpacked.top);
-                ensure!(*before != name, "`{name}` is in it twice");
-                ensure!(before.as_str() < name.as_str(), "`{name}` is out of order, behind `{before}`");
-                ensure!(*its_time == time, "`{name}` has another time than `{before}`");
+                ensure!(before.as_str() <= name.as_str(), "`{name}` is out of order, behind `{before}`");
+                ensure!(unpacked.time == Some(time), "`{name}` has another time than `{before}`");
             }
+            unpacked.time = Some(time);
             ensure!(
                 bytes <= unpacked.room(),
                 "`{name}` has {bytes} bytes, with which the release has more than {MOST_BYTES}"
             );
             top.clone_into(&mut unpacked.top);
             unpacked.add(path, contents(reader, bytes).with_context(|| format!("`{name}`"))?)?;
-            last = Some((name, time));
+            last = Some(name);
         }
         ensure!(last.is_some(), "there is no file in it");
         Ok(unpacked)
@@ -90,7 +102,7 @@ impl Unpacked {
     ///
     /// # Errors
     /// It cannot be read, or has a link or anything else in it that is neither file nor folder; more than a release has.
-    pub(super) fn of_folder(folder: &Path) -> Result<Self> {
+    pub(crate) fn of_folder(folder: &Path) -> Result<Self> {
         let absolute = fs_err::canonicalize(folder)?;
         let top = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut unpacked = Self { top, ..Self::default() };
@@ -142,7 +154,7 @@ fn name(header: &Header) -> Result<String> {
     let sound = |part: &str| {
         !part.is_empty()
             && ![".", ".."].contains(&part)
-            && !part.contains(|c: char| c.is_control() || "\\:*?\"<>|".contains(c))
+            && !part.contains(|c: char| c.is_control() || "\\:*?\"<>|\u{fffd}".contains(c))
     };
     let Ok(name) = std::str::from_utf8(&bytes) else { bail!("`{shown}` is no UTF-8") };
     ensure!(name.split('/').all(sound), "`{shown}` is not a path below the folder of the release");
@@ -208,9 +220,19 @@ mod tests {
 
     #[test]
     fn paths_that_lead_out_of_the_folder_are_refused() {
-        for path in
-            ["/r/a", "../a", "r/../a", "r/..", "r//a", "r/./a", "r/b/../../a", "r\\a/b", "C:/a", "r/a\n"]
-        {
+        for path in [
+            "/r/a",
+            "../a",
+            "r/../a",
+            "r/..",
+            "r//a",
+            "r/./a",
+            "r/b/../../a",
+            "r\\a/b",
+            "C:/a",
+            "r/a\n",
+            "r/",
+        ] {
             assert!(refused(&tar_of(&[path])).contains("not a path below the folder"), "{path}");
         }
         assert!(refused(&tar_of(&["a"])).contains("`a` is not in the folder"));
@@ -221,7 +243,8 @@ mod tests {
     #[test]
     fn order_doubles_and_bytes_in_between_are_refused() {
         assert!(refused(&tar_of(&["r/b", "r/a"])).contains("`r/a` is out of order"));
-        assert!(refused(&tar_of(&["r/a", "r/a"])).contains("`r/a` is in it twice"));
+        assert!(refused(&tar_of(&["r/a", "r/a"])).contains("`a` is in it twice"));
+        assert!(refused(&tar_of(&["r/A", "r/a"])).contains("`a` is in it twice"));
         assert!(refused(&tar_of(&[])).contains("no file"));
         let whole = tar_of(&["r/a"]);
         for (cut, message) in [
@@ -248,7 +271,7 @@ mod tests {
     #[test]
     fn links_other_owners_and_other_headers_are_refused() {
         type Change = fn(&mut Header);
-        let changes: [(&str, Change); 7] = [
+        let changes: [(&str, Change); 8] = [
             ("symbolic link", |it| it.set_entry_type(tar::EntryType::Symlink)),
             ("hard link", |it| it.set_entry_type(tar::EntryType::Link)),
             ("folder", |it| it.set_entry_type(tar::EntryType::Directory)),
@@ -256,6 +279,7 @@ mod tests {
             ("owner", |it| it.set_uid(1000)),
             ("set-user-id", |it| it.set_mode(0o4755)),
             ("device", |it| it.set_entry_type(tar::EntryType::Char)),
+            ("pipe", |it| it.set_entry_type(tar::EntryType::Fifo)),
         ];
         for (what, change) in changes {
             let mut header = archive::header("r/a", 0, EPOCH).unwrap();

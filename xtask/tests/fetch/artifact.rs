@@ -9,7 +9,7 @@ use xtask::failure::exit_code;
 use xtask::fetch::{FetchError, FetchedArtifact, Origin, Size, SourceError};
 
 use crate::support::program::Program;
-use crate::support::release::{CHOSEN, Files, METADATA, MODEL, PREPARED, SUMS, TOP, compressed};
+use crate::support::release::{CHOSEN, Files, METADATA, MODEL, PREPARED, SUMS, compressed};
 use crate::support::server::{Reply, Server, from};
 use crate::support::{Bench, message, reasons};
 
@@ -148,7 +148,7 @@ fn each_tampered_member_is_named() {
         let error = bench.fetcher(|_| ()).artifact(&path, None).unwrap_err();
         assert_eq!(exit_code(&error), 3, "{error:#}");
         let message = message(&error);
-        assert!(message.contains(&format!("wrong digest of `{name}`")), "{message}");
+        assert!(message.contains(&format!("`{name}`: sha256 in `SHA256SUMS`")), "{message}");
         assert!(message.contains(&files.digest(&name).to_string()), "{message}");
         assert!(is_kept_out(bench.cache().folder()), "{message}");
         let archive = tampered.archive();
@@ -174,15 +174,18 @@ fn a_release_that_contradicts_itself_is_refused() {
         (|it| it.describe(|json| json["prepared"]["sha256"] = "2".into()), "64 lower-case hex digits"),
         (|it| it.describe(|json| json["colour"] = "blue".into()), "unknown field `colour`"),
         (|it| it.describe(|json| json["bytes"] = 700_000.into()), "has 600000 bytes, expected 700000"),
-        (|it| it.put("extra", b"unlisted"), "found `extra`, which `SHA256SUMS` does not list"),
-        (|it| drop(it.0.remove("report.html")), "lists `report.html`, found none"),
+        (|it| it.put("extra", b"unlisted"), "`extra`: is listed: `SHA256SUMS` does not list it"),
+        (
+            |it| drop(it.0.remove("report.html")),
+            "`report.html`: is there: `SHA256SUMS` lists it, and it is missing",
+        ),
         (
             |it| {
                 let text = String::from_utf8(it.0[CHOSEN].clone()).unwrap();
                 it.put(CHOSEN, text.replace(MODEL, "../a.onnx").as_bytes());
                 it.sum();
             },
-            "names `../a.onnx`, expected a plain file name",
+            "`chosen.json` names `../a.onnx` with",
         ),
     ];
     for (change, expected) in changes {
@@ -197,30 +200,19 @@ fn a_release_that_contradicts_itself_is_refused() {
     }
 }
 
+/// Each way to be hostile is tried on the reader itself; here is what becomes of such an archive.
 #[test]
 fn hostile_archives_write_nowhere() {
     let files = Files::new();
-    let (file, link) = (EntryType::Regular, EntryType::Symlink);
+    let escaping = Files([("../../escaped.json".to_owned(), b"{}".to_vec())].into());
     let whole = files.archive();
     let odd = [
-        (files.archive_with("../escaped.json", file, b"{}"), "refused the name `../escaped.json`"),
-        (files.archive_with(&format!("{TOP}/../../escaped.json"), file, b"{}"), "refused the name"),
-        (files.archive_with("/tmp/escaped.json", file, b"{}"), "refused the name `/tmp/escaped.json`"),
-        (files.archive_with(&format!("{TOP}/a\\b.json"), file, b"{}"), "refused the name"),
-        (files.archive_with(&format!("{TOP}/link.json"), link, b""), "a link or device"),
-        (files.archive_with(&format!("{TOP}/link.json"), EntryType::Link, b""), "a link or device"),
-        (files.archive_with(&format!("{TOP}/pipe"), EntryType::Fifo, b""), "a link or device"),
-        (
-            files.archive_with(&format!("{TOP}/Chosen.JSON"), file, b"{}"),
-            "`kokoro-v1.0.weights-int8/Chosen.JSON` twice",
-        ),
-        (files.archive_with("other/chosen.json", file, b"{}"), "expected all in one folder"),
-        (files.archive_with("chosen.json", file, b"{}"), "expected all in one folder"),
-        (whole[..whole.len() / 2].to_vec(), "cannot be unpacked"),
-        ([whole.as_slice(), b"more"].concat(), "expected one Zstandard frame"),
-        (b"no archive at all".to_vec(), "no Zstandard data"),
-        (compressed(&[0; 4096]), "expected `SHA256SUMS`, found none"),
-        (compressed(&[7; 4096]), "cannot be unpacked"),
+        (escaping.archive(), "is not a path below the folder of the release"),
+        (files.archive_with(CHOSEN, |it| it.set_entry_type(EntryType::Symlink)), "is not a plain file"),
+        (whole[..whole.len() / 2].to_vec(), "failed to fill whole buffer"),
+        ([whole.as_slice(), b"more"].concat(), "expected nothing behind the compressed bytes"),
+        (b"no archive at all".to_vec(), "expected Zstandard data"),
+        (compressed(&[0; 1024]), "there is no file in it"),
     ];
     for (archive, expected) in odd {
         let bench = Bench::new();
@@ -233,7 +225,6 @@ fn hostile_archives_write_nowhere() {
         let beside: Vec<_> = fs_err::read_dir(bench.folder()).unwrap().collect();
         assert_eq!(beside.len(), 2, "the archive and the cache: {beside:?}");
     }
-    assert!(!Path::new("/tmp/escaped.json").exists());
 }
 
 #[test]
@@ -254,7 +245,7 @@ fn a_folder_and_a_lone_model_serve_as_well() {
 
     fs_err::write(folder.join("report.html"), b"another report").unwrap();
     let error = bench.fetcher(|_| ()).artifact(folder.to_str().unwrap(), None).unwrap_err();
-    assert!(message(&error).contains("wrong digest of `report.html`"), "{error:#}");
+    assert!(message(&error).contains("`report.html`: sha256 in `SHA256SUMS`"), "{error:#}");
 
     let bench = Bench::new();
     let mut other = files.0[MODEL].clone();

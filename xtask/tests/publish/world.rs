@@ -1,7 +1,6 @@
 //! An archive, a GitHub and a registry of one's own, played by shell scripts that record what they are asked.
 
 use std::cell::RefCell;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use xtask::failure::Failure;
 use xtask::fetch::Console;
 use xtask::publish::{self, Archive, Means, Order, Patience, Published};
 
+use crate::support::release::{compressed, header, tar_of};
 use crate::support::{body, write_script};
 
 pub const TAG: &str = "v0.1.0";
@@ -200,22 +200,17 @@ pub fn write_archive(path: &Path, kind: &str, model: &[u8]) {
         "version": 1, "provider": report("provider"), "smoke": report("smoke"), "fidelity": report("fidelity"),
         "bench_passed": true,
     });
-    let file = fs_err::File::create(path).unwrap();
-    let mut tarball = tar::Builder::new(zstd::Encoder::new(file, 1).unwrap());
     let (metadata, gates) = (metadata.to_string().into_bytes(), gates.to_string().into_bytes());
     // Enough that a truncated archive is shorter than what is left of it.
     let noise = body(10_000);
     let (json, onnx) = (format!("{stem}.json"), format!("{stem}.onnx"));
-    let files = [(&*json, &metadata[..]), ("gates.json", &gates[..]), ("noise", &noise[..]), (&*onnx, model)];
-    for (name, bytes) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        header.set_mtime(MODIFIED);
-        tarball.append_data(&mut header, format!("{top}/{name}"), bytes).unwrap();
-    }
-    let mut file = tarball.into_inner().unwrap().finish().unwrap();
-    file.flush().unwrap();
+    let mut files =
+        [("gates.json", &gates[..]), (&json, &metadata[..]), (&onnx, model), ("noise", &noise[..])];
+    files.sort_by_key(|(name, _)| *name);
+    let members = files.map(|(name, bytes)| {
+        (header(&format!("{top}/{name}"), bytes.len(), |it| it.set_mtime(MODIFIED)), bytes)
+    });
+    fs_err::write(path, compressed(&tar_of(members))).unwrap();
 }
 
 /// The whole message, as the user sees it.

@@ -14,13 +14,16 @@ use xtask::lock::{Lock, LockedArtifact, LockedBase, LockedRuntime};
 use xtask::recipe::RuntimeRecipe;
 use xtask::release::{Against, Finding, Nominee, Outcome, Package, Signer, Verdict, package, verify};
 use xtask::results::Results;
+use xtask::scheme::SchemeName;
 use xtask::workspace::Workspace;
 
-use crate::support::models;
-use crate::support::program::{Program, run_in_time, users_cache};
+use crate::support::checkout::Checkout;
+use crate::support::program::Program;
 
 /// The artifact that every test packs.
 pub const STEM: &str = "clear.weights-int8";
+
+const RESULTS: &str = "quantization_comparison_results.json";
 
 /// Artifacts in a folder of their own, with a lock that has them.
 pub struct Fixture {
@@ -28,36 +31,19 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// Of a base that is a file of the user's.
+    /// Of a base that is a file of the user's. Few sentences were said, which everything but the sound itself denies.
     pub fn local() -> Self {
-        static MADE: LazyLock<Program> = LazyLock::new(|| {
-            let program = Program::with_cache(users_cache());
-            let model = models::write(&models::clear(), &program.path("clear.onnx")).display().to_string();
-            let arguments = [
-                "quantize",
-                "--offline",
-                "--artifacts",
-                "artifacts",
-                "--scheme",
-                "weights-int8",
-                "--model",
-                &model,
-            ];
-            // Many rounds: a call of a small model takes a fraction of a millisecond, and single ones say nothing.
-            let ended = run_in_time(|| program.run(&[&arguments[..], &["--runs", "30"]].concat()));
-            assert_eq!(ended.code, Some(0), "{}", ended.errors);
-            program
+        static MADE: LazyLock<Checkout> =
+            LazyLock::new(|| Checkout::having_made(&[SchemeName::WeightsInt8], 1));
+        let fixture = Self { program: Program::with_artifacts_of(MADE.artifacts().folder()) };
+        let workspace = fixture.workspace();
+        let recipe = workspace.recipe().unwrap().sha256;
+        let corpus = Digest::of_file(&workspace.models().join("corpus.toml")).unwrap();
+        fixture.edit_metadata(|metadata| metadata["recipe_sha256"] = recipe.to_string().into());
+        fixture.edit(RESULTS, |results| {
+            results["recipe_sha256"] = recipe.to_string().into();
+            results["corpus_sha256"] = corpus.to_string().into();
         });
-        let program = Program::with_cache(users_cache());
-        for folder in ["artifacts", "artifacts/audio"] {
-            fs_err::create_dir(program.path(folder)).unwrap();
-            for entry in fs_err::read_dir(MADE.path(folder)).unwrap().map(Result::unwrap) {
-                if entry.path().is_file() {
-                    fs_err::copy(entry.path(), program.path(folder).join(entry.file_name())).unwrap();
-                }
-            }
-        }
-        let fixture = Self { program };
         fixture.lock_again();
         fixture
     }
@@ -66,7 +52,7 @@ impl Fixture {
     pub fn of_kind(kind: &str) -> Self {
         let fixture = Self::local();
         fixture.edit_metadata(|metadata| metadata["base"]["kind"] = kind.into());
-        fixture.edit("quantization_comparison_results.json", |results| results["base"]["kind"] = kind.into());
+        fixture.edit(RESULTS, |results| results["base"]["kind"] = kind.into());
         fixture.lock_again();
         fixture
     }

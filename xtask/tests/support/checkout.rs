@@ -1,4 +1,4 @@
-//! A checkout of one's own, whose published float model is a small one that is in the cache already.
+//! A checkout of one's own with few sentences, whose published float model may be a small one.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use xtask::scheme::SchemeName;
 use xtask::workspace::Workspace;
 
 use super::models;
-use super::program::Program;
+use super::program::{Program, users_cache};
 
 /// The base of [`Checkout`].
 pub const BASE: &str = "kokoro-v1.0";
@@ -30,11 +30,36 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// With the committed files, but for the digest of the published float model, and two schemes that a model without
-    /// Kokoro's convolutions can be made by. No gate says no for speed, which a busy machine decides; few sentences are
-    /// said, and nothing but the candidates is measured.
+    /// With the committed files, but for the digest of the published float model, which is this one and in the cache.
+    #[cfg(unix)]
     pub fn new(model: &ModelProto) -> Self {
-        let program = Program::with_cache_of_links();
+        let checkout = Self::brief(Program::with_cache_of_links());
+        let bytes = models::encode(model);
+        let sha256 = Digest::of(&bytes).to_string();
+        let published = "7d5df8ecf7d4b1878015a32686053fd0eebe2bc377234608764cc0ef3636a6c5";
+        checkout.replace_in_recipe(&[
+            ("bytes = 325532387", &format!("bytes = {}", bytes.len())),
+            (published, &sha256),
+        ]);
+        let entry = checkout.cache.join(sha256);
+        fs_err::create_dir_all(&entry).unwrap();
+        fs_err::write(entry.join("kokoro-v1.0.onnx"), bytes).unwrap();
+        checkout
+    }
+
+    /// In whose artifacts is what the main job makes of a small model of the user's, `clear`, by these schemes.
+    pub fn having_made(schemes: &[SchemeName], runs: usize) -> Self {
+        let checkout = Self::brief(Program::with_cache(users_cache()));
+        let model = models::write(&models::clear(), &checkout.path("clear.onnx"));
+        let base = BaseArgs { model: Some(model), ..BaseArgs::default() };
+        let arguments = QuantizeArgs { base, runs: Some(runs), ..Self::arguments(schemes) };
+        checkout.quantize(&arguments).unwrap();
+        checkout
+    }
+
+    /// With the committed files, and two schemes that a model without Kokoro's convolutions can be made by. No gate says no
+    /// for speed, which a busy machine decides; few sentences are said, and nothing but the candidates is measured.
+    fn brief(program: Program) -> Self {
         let checkout = Self { cache: program.cache().to_path_buf(), program };
         let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for folder in ["models", "proto"] {
@@ -47,37 +72,33 @@ impl Checkout {
                 }
             }
         }
-        let bytes = models::encode(model);
-        let sha256 = Digest::of(&bytes);
         checkout.edit("models/kokoro-v1.0.toml", |recipe| {
             let (before, contestant) = recipe.split_once("[[contestant]]").unwrap();
             let (_, after) = contestant.split_once("[gates.smoke]").unwrap();
-            let recipe = format!("{before}[gates.smoke]{after}");
-            let published = "7d5df8ecf7d4b1878015a32686053fd0eebe2bc377234608764cc0ef3636a6c5";
-            let choose = r#"choose = ["static-int8", "weights-int8", "linear-int8"]"#;
-            [
-                ("bytes = 325532387".to_owned(), format!("bytes = {}", bytes.len())),
-                (published.to_owned(), sha256.to_string()),
-                (choose.to_owned(), r#"choose = ["weights-int8", "linear-int8"]"#.to_owned()),
-                ("min_speed_ratio = 0.85".to_owned(), "min_speed_ratio = 0.0".to_owned()),
-                ("runs = 4".to_owned(), "runs = 1".to_owned()),
-            ]
-            .iter()
-            .fold(recipe, |recipe, (old, new)| {
-                assert!(recipe.contains(old), "the recipe has no `{old}`");
-                recipe.replace(old, new)
-            })
+            format!("{before}[gates.smoke]{after}")
         });
+        let choose = r#"choose = ["static-int8", "weights-int8", "linear-int8"]"#;
+        checkout.replace_in_recipe(&[
+            (choose, r#"choose = ["weights-int8", "linear-int8"]"#),
+            ("min_speed_ratio = 0.85", "min_speed_ratio = 0.0"),
+            ("runs = 4", "runs = 1"),
+        ]);
         checkout.edit("models/corpus.toml", |corpus| {
             let held_out = |sentence: &str| sentence.contains("set = \"held-out\"");
             let heard = |sentence: &&str| SENTENCES.iter().any(|id| sentence.contains(&format!("\"{id}\"")));
             let kept = corpus.split("[[sentence]]").filter(|it| !held_out(it) || heard(it));
             kept.collect::<Vec<_>>().join("[[sentence]]")
         });
-        let entry = checkout.cache.join(sha256.to_string());
-        fs_err::create_dir_all(&entry).unwrap();
-        fs_err::write(entry.join("kokoro-v1.0.onnx"), bytes).unwrap();
         checkout
+    }
+
+    fn replace_in_recipe(&self, replacements: &[(&str, &str)]) {
+        self.edit("models/kokoro-v1.0.toml", |recipe| {
+            replacements.iter().fold(recipe, |recipe, (old, new)| {
+                assert!(recipe.contains(old), "the recipe has no `{old}`");
+                recipe.replace(old, new)
+            })
+        });
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

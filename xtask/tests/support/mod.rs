@@ -2,7 +2,6 @@
 //! small models, and the commands as the user runs them.
 #![allow(dead_code, reason = "each test program uses a part")]
 
-#[cfg(unix)]
 pub mod checkout;
 pub mod disk;
 pub mod models;

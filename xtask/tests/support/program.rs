@@ -82,6 +82,21 @@ impl Program {
         Self { folder, cache, search_path: None, certificate: None }
     }
 
+    /// With the user's cache, and a copy of what a run left in the folder `made`.
+    pub fn with_artifacts_of(made: &Path) -> Self {
+        let program = Self::with_cache(users_cache());
+        for folder in ["", "audio"] {
+            let copy = program.path("artifacts").join(folder);
+            fs_err::create_dir(&copy).unwrap();
+            for entry in fs_err::read_dir(made.join(folder)).unwrap().map(Result::unwrap) {
+                if entry.path().is_file() {
+                    fs_err::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+                }
+            }
+        }
+        program
+    }
+
     /// With a cache in its own folder, in which everything of the user's is there and nothing of it is at risk.
     #[cfg(unix)]
     pub fn with_cache_of_links() -> Self {

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-use tar::{Builder, EntryType, Header};
+use tar::{EntryType, Header};
 use xtask::digest::Digest;
 
 use super::body;
@@ -84,36 +84,45 @@ impl Files {
 
     /// The archive of them all.
     pub fn archive(&self) -> Vec<u8> {
-        let names =
-            self.0.iter().map(|(name, bytes)| (format!("{TOP}/{name}"), EntryType::Regular, &bytes[..]));
-        archive(names)
+        self.archive_with("", |_| ())
     }
 
-    /// The archive of them all and one more member, with whatever name and kind.
-    pub fn archive_with(&self, name: &str, kind: EntryType, bytes: &[u8]) -> Vec<u8> {
-        let names =
-            self.0.iter().map(|(name, bytes)| (format!("{TOP}/{name}"), EntryType::Regular, &bytes[..]));
-        archive(names.chain([(name.to_owned(), kind, bytes)]))
+    /// The archive of them all, with `change` in the header of the member `name`.
+    pub fn archive_with(&self, name: &str, change: fn(&mut Header)) -> Vec<u8> {
+        let members = self.0.iter().map(|(path, bytes)| {
+            let change = if path == name { change } else { |_: &mut Header| () };
+            (header(&format!("{TOP}/{path}"), bytes.len(), change), &bytes[..])
+        });
+        compressed(&tar_of(members))
     }
 }
 
-/// A compressed tarball of members with these names, as they are.
-fn archive<'a>(members: impl Iterator<Item = (String, EntryType, &'a [u8])>) -> Vec<u8> {
-    let mut builder = Builder::new(Vec::new());
-    for (name, kind, bytes) in members {
-        let mut header = Header::new_gnu();
-        // `Header::set_path` would refuse what the tests want in.
-        header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        header.set_entry_type(kind);
-        if kind.is_symlink() || kind.is_hard_link() {
-            header.set_link_name_literal(SUMS).unwrap();
-        }
-        header.set_cksum();
-        builder.append(&header, bytes).unwrap();
+/// The header that `package` writes for a file, but that the path may be any, and with `change`.
+pub fn header(path: &str, bytes: usize, change: fn(&mut Header)) -> Header {
+    let mut header = Header::new_ustar();
+    // `Header::set_path` would refuse what the tests want in.
+    header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(315_532_800);
+    header.set_size(bytes as u64);
+    change(&mut header);
+    header.set_cksum();
+    header
+}
+
+/// A tar file of these headers, each with its contents.
+pub fn tar_of<'a>(members: impl IntoIterator<Item = (Header, &'a [u8])>) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for (header, contents) in members {
+        tar.extend(header.as_bytes());
+        tar.extend(contents);
+        tar.resize(tar.len().next_multiple_of(512), 0);
     }
-    compressed(&builder.into_inner().unwrap())
+    tar.resize(tar.len() + 1024, 0);
+    tar
 }
 
 /// One Zstandard frame.
