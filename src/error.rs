@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::path::PathBuf;
 
+#[cfg(feature = "engine")]
+use crate::kernels::UnavailableKernels;
 use crate::language::Language;
 use crate::vocabulary::UnknownPhoneme;
 use crate::voices::Voice;
@@ -36,6 +38,14 @@ impl From<ErrorKind> for Error {
 impl From<UnknownPhoneme> for Error {
     fn from(unknown: UnknownPhoneme) -> Self {
         Self { kind: ErrorKind::UnknownPhoneme, source: Some(Box::new(unknown)) }
+    }
+}
+
+#[cfg(feature = "engine")]
+impl From<UnavailableKernels> for Error {
+    fn from(unavailable: UnavailableKernels) -> Self {
+        let UnavailableKernels { name, available } = unavailable;
+        ErrorKind::KernelsUnavailable { name, available }.into()
     }
 }
 
@@ -150,6 +160,24 @@ pub enum ErrorKind {
         model: String,
         /// Its size in bytes.
         bytes: u64,
+    },
+    /// The model calls operators of this crate that this version of it does not have.
+    #[error(
+        "the model `{model}` calls operators of the domain `ai.kokoro` that kokoro-model {version} does not have\nhint: build with the version of kokoro-model that the model was made for, or a newer one"
+    )]
+    OperatorsMissing {
+        /// Its file, or what stands for it.
+        model: String,
+        /// The version of this crate.
+        version: &'static str,
+    },
+    /// There are no kernels of this name, or the processor lacks the instructions.
+    #[error("no kernels `{name}` for this processor, expected {}", named(available))]
+    KernelsUnavailable {
+        /// The name given, such as `avx512`.
+        name: String,
+        /// The names of those that this processor can run.
+        available: Vec<&'static str>,
     },
     /// The graph is not that of a Kokoro model.
     #[error("the model `{model}` is not a Kokoro model: expected {expected}, found {found}")]
@@ -341,9 +369,10 @@ fn listed(places: &[String]) -> String {
 fn suggestion(near: &[&str]) -> String {
     match near {
         [] => format!("`Voice::ALL` lists the {} voices", Voice::ALL.len()),
-        names => {
-            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-            format!("did you mean {}?", names.join(" or "))
-        }
+        names => format!("did you mean {}?", named(names)),
     }
+}
+
+fn named(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
 }

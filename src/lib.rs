@@ -24,6 +24,7 @@
 //! | `ort` | `Synthesizer`, which runs it, or any other Kokoro model, on ONNX Runtime; `Pool`, `Cancellation` | |
 //! | `voices` | `Voice::styles` and a `Speaker` by name: the 54 voices of Kokoro v1.0 | 1.6 MB |
 //! | `text` | `Synthesizer::say` and `Synthesizer::stream` for English text; implies `ort` | 25 MB of dictionaries |
+//! | `kernels` | what computes the operators of the domain `ai.kokoro`, which the engine adds to ONNX Runtime; part of `engine` | |
 //! | `engine`, `english` | what `ort` and `text` give, but for the choice that ONNX Runtime is loaded from a file | |
 //!
 //! # What speaks what
@@ -72,6 +73,10 @@ mod embedded;
 mod error;
 #[cfg(feature = "engine")]
 mod interface;
+#[cfg(all(feature = "kernels", any(feature = "probe", not(feature = "engine"))))]
+pub mod kernels;
+#[cfg(all(feature = "engine", not(feature = "probe")))]
+mod kernels;
 mod language;
 mod metadata;
 #[cfg(feature = "voices")]
@@ -109,6 +114,8 @@ pub use cancellation::Cancellation;
 #[cfg(feature = "embed")]
 pub use embedded::{METADATA, MODEL, PREPARED};
 pub use error::{Error, ErrorKind};
+#[cfg(feature = "engine")]
+pub use kernels::{InstructionSet, UnavailableKernels};
 pub use language::{Gender, Language};
 pub use metadata::{
     Base, BaseKind, Chosen, Dimension, List, Metadata, OperatorSet, Precision, PreparedFile, SessionOption,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind};
+use crate::kernels::Kernels;
 
 #[cfg(feature = "bundle-runtime")]
 mod bundle;
@@ -34,6 +35,8 @@ static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 #[derive(Clone)]
 pub struct Runtime {
     pub(crate) environment: ort::environment::Environment,
+    /// What computes the operators of this crate, if nothing else is asked for.
+    pub(crate) kernels: Kernels,
     inner: Arc<Inner>,
 }
 
@@ -63,8 +66,11 @@ impl Runtime {
     /// The digests of 3 and 4 are checked each time before the file is opened as a library. What stands in the
     /// first two places is the choice of whoever runs or installs the program, and is not checked.
     ///
+    /// `KOKORO_MODEL_KERNELS` names the [instructions](crate::InstructionSet) that the operators of this crate use, such as
+    /// `portable`, for tests; without it they are the best that the processor has.
+    ///
     /// This is the only function of the crate that reads the environment: `KOKORO_ONNXRUNTIME`,
-    /// `KOKORO_MODEL_CACHE`, and what tells the user's cache folder and the folder for temporary files.
+    /// `KOKORO_MODEL_CACHE`, `KOKORO_MODEL_KERNELS`, and what tells the user's cache folder and the folder for temporary files.
     ///
     /// ```no_run
     /// let runtime = kokoro_model::Runtime::load()?;
@@ -74,16 +80,19 @@ impl Runtime {
     ///
     /// # Errors
     /// [`ErrorKind::RuntimeNotFound`] with every place looked at; [`ErrorKind::BundleDamaged`] and
-    /// [`ErrorKind::RuntimeNotUnpacked`]; and for the library that is taken, as [`Self::from_path`].
+    /// [`ErrorKind::RuntimeNotUnpacked`]; [`ErrorKind::KernelsUnavailable`]; and for the library that is taken, as
+    /// [`Self::from_path`].
     pub fn load() -> Result<Self, Error> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = loaded.as_ref() {
             return Ok(runtime.clone());
         }
+        let kernels = Kernels::given(std::env::var_os("KOKORO_MODEL_KERNELS").as_deref())?;
         #[cfg(feature = "ort")]
         let runtime = search::Surroundings::read(|name| std::env::var_os(name)).load(Self::start)?;
         #[cfg(not(feature = "ort"))]
         let runtime = Self::linked()?;
+        let runtime = Self { kernels, ..runtime };
         *loaded = Some(runtime.clone());
         Ok(runtime)
     }
@@ -152,7 +161,7 @@ impl Runtime {
                 Error::with_source(kind, RuntimeMessage::from(source))
             })?;
         let version = format!("1.{minor}");
-        Ok(Self { environment, inner: Arc::new(Inner { path, version }) })
+        Ok(Self { environment, kernels: Kernels::best(), inner: Arc::new(Inner { path, version }) })
     }
 
     /// The version of the library, such as `1.26`, as it says itself.
@@ -191,6 +200,7 @@ impl fmt::Debug for Runtime {
             .debug_struct("Runtime")
             .field("path", path)
             .field("version", version)
+            .field("kernels", &self.kernels)
             .finish_non_exhaustive()
     }
 }
@@ -198,6 +208,13 @@ impl fmt::Debug for Runtime {
 /// What ONNX Runtime said, as an error of its own: the types of the `ort` crate change with each release.
 #[derive(Debug)]
 pub(crate) struct RuntimeMessage(String);
+
+impl RuntimeMessage {
+    /// Whether it says that there is no such operator in `domain`.
+    pub(crate) fn misses_operator_of(&self, domain: &str) -> bool {
+        self.0.contains(&format!("{domain}:")) && self.0.contains("is not a registered")
+    }
+}
 
 impl<R> From<ort::Error<R>> for RuntimeMessage {
     fn from(error: ort::Error<R>) -> Self {

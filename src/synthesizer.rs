@@ -10,6 +10,8 @@ use crate::audio::Audio;
 use crate::cancellation::Cancellation;
 use crate::error::{Error, ErrorKind};
 use crate::interface::Interface;
+use crate::kernels::operators::{self, DOMAIN};
+use crate::kernels::{InstructionSet, Kernels};
 use crate::metadata::Metadata;
 use crate::prepared::{Prepared, PreparedModel};
 use crate::runtime::{Runtime, RuntimeMessage};
@@ -29,21 +31,34 @@ pub struct SynthesizerOptions {
     session_options: Vec<(String, String)>,
     pub(crate) vocabulary_size: u32,
     profile: Option<PathBuf>,
+    instruction_set: Option<InstructionSet>,
+    /// The version of the domain `ai.kokoro` that the model is said to need.
+    operators: i64,
 }
 
 impl Default for SynthesizerOptions {
     /// The runtime's own choice of threads, no session configuration, the 178 rows of Kokoro v1.0.
     fn default() -> Self {
-        Self { threads: None, session_options: Vec::new(), vocabulary_size: 178, profile: None }
+        Self {
+            threads: None,
+            session_options: Vec::new(),
+            vocabulary_size: 178,
+            profile: None,
+            instruction_set: None,
+            operators: 0,
+        }
     }
 }
 
 impl SynthesizerOptions {
-    /// The vocabulary size and the session configuration that an artifact was gated with.
+    /// The vocabulary size and the session configuration that an artifact was gated with, and the operators of this crate
+    /// that it needs.
     pub fn for_artifact(metadata: &Metadata) -> Self {
         let entries = metadata.session_options.iter();
         let session_options = entries.map(|entry| (entry.key.to_string(), entry.value.to_string())).collect();
-        Self { session_options, vocabulary_size: metadata.vocabulary_size, ..Self::default() }
+        let operators =
+            metadata.onnx_opset.iter().find(|set| set.domain == DOMAIN).map_or(0, |set| set.version);
+        Self { session_options, vocabulary_size: metadata.vocabulary_size, operators, ..Self::default() }
     }
 
     /// How many threads an operator may use. 0 leaves the choice to the runtime: one for each physical core.
@@ -78,6 +93,14 @@ impl SynthesizerOptions {
         self
     }
 
+    /// The instructions that the operators of this crate use, in place of the best that this processor has. What is
+    /// said is the same to the bit; other operators are the runtime's, which chooses for itself.
+    #[must_use]
+    pub fn instruction_set(mut self, set: InstructionSet) -> Self {
+        self.instruction_set = Some(set);
+        self
+    }
+
     fn builder(&self, runtime: &Runtime) -> Result<SessionBuilder, Error> {
         let refused = |option: &str, source: RuntimeMessage| {
             Error::with_source(ErrorKind::SessionOption { option: option.to_owned() }, source)
@@ -86,10 +109,14 @@ impl SynthesizerOptions {
         // With an arena what one operator has freed serves the next. Without one, each buffer comes from the system's
         // allocator: the process then took about twice as much at its peak, and a sixth longer for its first run.
         let cpu = [ort::ep::CPU::default().with_arena_allocator(true).build().error_on_failure()];
+        let kernels = self.instruction_set.map_or(Ok(runtime.kernels), Kernels::of)?;
+        let domain = operators::domain(kernels).map_err(|source| refused(DOMAIN, source.into()))?;
         let mut builder = Session::builder(&runtime.environment)
             .map_err(|source| refused("session", source.into()))?
             .with_execution_providers(cpu)
-            .map_err(|source| refused("CPUExecutionProvider", source.into()))?;
+            .map_err(|source| refused("CPUExecutionProvider", source.into()))?
+            .with_operators(domain)
+            .map_err(|source| refused(DOMAIN, source.into()))?;
         if let Some(threads) = self.threads {
             builder = builder
                 .with_intra_threads(threads)
@@ -116,10 +143,18 @@ impl SynthesizerOptions {
         bytes: u64,
         commit: impl FnOnce(&mut SessionBuilder) -> ort::Result<Session>,
     ) -> Result<Session, Error> {
+        let model = model.to_owned();
+        let missing = |model| ErrorKind::OperatorsMissing { model, version: env!("CARGO_PKG_VERSION") };
+        // The runtime does not compare the versions of a domain that is not its own.
+        if self.operators > operators::VERSION {
+            return Err(missing(model).into());
+        }
         let mut builder = self.builder(runtime)?;
         commit(&mut builder).map_err(|source| {
-            let kind = ErrorKind::ModelRejected { model: model.to_owned(), bytes };
-            Error::with_source(kind, RuntimeMessage::from(source))
+            let source = RuntimeMessage::from(source);
+            let is_missing = source.misses_operator_of(DOMAIN);
+            let kind = if is_missing { missing(model) } else { ErrorKind::ModelRejected { model, bytes } };
+            Error::with_source(kind, source)
         })
     }
 }
@@ -198,7 +233,8 @@ impl Synthesizer {
     ///
     /// # Errors
     /// [`ErrorKind::PreparedDamaged`] for a `.prepared` file that is damaged or is another artifact's,
-    /// [`ErrorKind::SessionOption`], and [`ErrorKind::ModelRejected`] with what the runtime said.
+    /// [`ErrorKind::SessionOption`], [`ErrorKind::KernelsUnavailable`], [`ErrorKind::OperatorsMissing`] for a model that was
+    /// made for a later version of this crate, and [`ErrorKind::ModelRejected`] with what the runtime said.
     pub fn from_prepared(
         runtime: &Runtime,
         model: &[u8],
@@ -220,8 +256,8 @@ impl Synthesizer {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::SessionOption`], [`ErrorKind::ModelRejected`] with what the runtime said, and
-    /// [`ErrorKind::ModelInterface`] if the inputs and outputs are not those of Kokoro: `tokens: int64[1, n]`,
+    /// [`ErrorKind::SessionOption`], [`ErrorKind::KernelsUnavailable`], [`ErrorKind::OperatorsMissing`],
+    /// [`ErrorKind::ModelRejected`] with what the runtime said, and [`ErrorKind::ModelInterface`] if the inputs and outputs are not those of Kokoro: `tokens: int64[1, n]`,
     /// `style: float32[1, 256]` and `speed: float32[1]` give `audio: float32[n]`.
     pub fn from_bytes(runtime: &Runtime, model: &[u8], options: &SynthesizerOptions) -> Result<Self, Error> {
         Self::load(runtime, "bytes in memory", model.len() as u64, options, |builder| {

@@ -42,6 +42,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         | Kind::ModelUnreadable { .. }
         | Kind::SessionOption { .. }
         | Kind::ModelRejected { .. }
+        | Kind::OperatorsMissing { .. }
         | Kind::PreparedDamaged { .. }
         | Kind::ModelInterface { .. } => MODEL,
         Kind::Inference { .. }

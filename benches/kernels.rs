@@ -1,0 +1,137 @@
+//! What the kernels take on one thread, for each instruction set of this processor, beside what its memory gives.
+//!
+//!     cargo bench --no-default-features --features probe --bench kernels
+//!
+//! The tensor is that of the last blocks of the generator when it says some six seconds: 128 channels of 28,921 values.
+//! Bytes are counted as if each value was read once and written once; the bandwidth of memory is that of a copy and of a
+//! triad `a = b + s·c`, over arrays too large for any cache. Criterion's elements are floating-point operations: those of
+//! the formulas, where a value is computed, and none where it is looked up.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use kokoro_model::kernels::{
+    Activation, Chain, InstructionSet, Kernels, Norm, Quantization, Statistics, add_dequantized,
+};
+
+const CHANNELS: usize = 128;
+const TIME: usize = 28_921;
+const VALUES: u64 = (CHANNELS * TIME) as u64;
+
+/// Additions, multiplications, divisions and comparisons for one value, in each step.
+const STATISTICS_FLOPS: u64 = 4;
+const NORM_FLOPS: u64 = 3;
+const LEAKY_RELU_FLOPS: u64 = 2;
+const SNAKE_FLOPS: u64 = 19;
+const QUANTIZE_FLOPS: u64 = 4;
+const ADD_FLOPS: u64 = 3;
+
+const FROM: Quantization = Quantization { scale: 0.03, zero: 128 };
+const TO: Quantization = Quantization { scale: 0.02, zero: 117 };
+
+fn chain(activation: Activation) -> Chain {
+    Chain { norm: Some(Norm { scale: 1.3, bias: -0.2, epsilon: 1e-5 }), activation }
+}
+
+/// Numbers of a speech-like spread that are the same in every run.
+fn noise(length: usize) -> Vec<f32> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
+    };
+    (0..length).map(|_| 2.0 * (next() + next() + next())).collect()
+}
+
+fn kernels(criterion: &mut Criterion) {
+    let floats = noise(CHANNELS * TIME);
+    let levels: Vec<u8> = floats.iter().map(|number| (number * 40.0 + 128.0) as u8).collect();
+    let (mut float, mut level) = (vec![0.0_f32; floats.len()], vec![0_u8; floats.len()]);
+    let snake = chain(Activation::Snake { alpha: 0.7 });
+    let leaky = chain(Activation::LeakyRelu { slope: 0.2 });
+
+    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let Ok(kernels) = Kernels::of(set) else { continue };
+        let mut measure = |name: &str, bytes: u64, flops: u64, run: &mut dyn FnMut()| {
+            let mut group = criterion.benchmark_group(name);
+            let (bytes, elements) = (bytes * VALUES, flops * VALUES);
+            group.throughput(Throughput::ElementsAndBytes { elements, bytes });
+            group.bench_function(BenchmarkId::from_parameter(set), |bencher| bencher.iter(&mut *run));
+            group.finish();
+        };
+        let norm = STATISTICS_FLOPS + NORM_FLOPS;
+        let norm_snake = norm + SNAKE_FLOPS;
+        measure("adain-snake f32 to f32", 8, norm_snake, &mut || {
+            for (x, y) in floats.chunks(TIME).zip(float.chunks_mut(TIME)) {
+                snake.floats(x, y, kernels);
+            }
+        });
+        measure("adain-snake f32 to u8", 5, norm_snake + QUANTIZE_FLOPS, &mut || {
+            for (x, y) in floats.chunks(TIME).zip(level.chunks_mut(TIME)) {
+                snake.quantize(x, y, TO, kernels);
+            }
+        });
+        measure("adain-leaky-relu f32 to u8", 5, norm + LEAKY_RELU_FLOPS + QUANTIZE_FLOPS, &mut || {
+            for (x, y) in floats.chunks(TIME).zip(level.chunks_mut(TIME)) {
+                leaky.quantize(x, y, TO, kernels);
+            }
+        });
+        measure("adain-snake u8 to f32", 5, 0, &mut || {
+            for (x, y) in levels.chunks(TIME).zip(float.chunks_mut(TIME)) {
+                snake.dequantize(x, FROM, y, kernels);
+            }
+        });
+        measure("adain-snake u8 to u8", 2, 0, &mut || {
+            for (x, y) in levels.chunks(TIME).zip(level.chunks_mut(TIME)) {
+                snake.requantize(x, FROM, y, TO, kernels);
+            }
+        });
+        measure("statistics f32", 4, STATISTICS_FLOPS, &mut || {
+            for x in floats.chunks(TIME) {
+                black_box(Statistics::of_floats(x, kernels));
+            }
+        });
+        measure("statistics u8", 1, 0, &mut || {
+            for x in levels.chunks(TIME) {
+                black_box(Statistics::of_levels(x, FROM, kernels));
+            }
+        });
+        measure("add-dequantized", 9, ADD_FLOPS, &mut || {
+            let rows = levels.chunks(TIME).zip(floats.chunks(TIME)).zip(float.chunks_mut(TIME));
+            for ((x, addend), y) in rows {
+                add_dequantized(x, FROM, &[addend], y, kernels);
+            }
+        });
+    }
+}
+
+fn memory(criterion: &mut Criterion) {
+    const LENGTH: usize = 32 << 20;
+    let (b, c) = (vec![1.0_f32; LENGTH], vec![2.0_f32; LENGTH]);
+    let mut a = vec![0.0_f32; LENGTH];
+    let mut group = criterion.benchmark_group("memory");
+    group.throughput(Throughput::Bytes(8 * LENGTH as u64));
+    group.bench_function("copy", |bencher| {
+        bencher.iter(|| black_box(&mut a[..]).copy_from_slice(black_box(&b)));
+    });
+    group.throughput(Throughput::Bytes(12 * LENGTH as u64));
+    group.bench_function("triad", |bencher| {
+        bencher.iter(|| {
+            for ((a, &b), &c) in black_box(&mut a[..]).iter_mut().zip(&b).zip(&c) {
+                *a = b + 3.0 * c;
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1));
+    targets = kernels, memory
+}
+criterion_main!(benches);

@@ -1,0 +1,433 @@
+//! Every instruction set against the formulas in float64, and against the portable kernels to the bit.
+
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+
+use super::activation::{Function, Snake, sin_squared_of_half_turns};
+use super::{Activation, Chain, InstructionSet, Kernels, Norm, Quantization, Statistics, add_dequantized};
+
+/// The rounding of one operation in float32.
+const UNIT: f64 = 1.0 / (1 << 24) as f64;
+
+/// As many cases as take seconds; under an interpreter, as many as take minutes.
+fn config() -> Config {
+    Config { cases: if cfg!(miri) { 4 } else { 96 }, failure_persistence: None, ..Config::default() }
+}
+
+fn all_kernels() -> impl Iterator<Item = Kernels> {
+    InstructionSet::ALL.into_iter().filter_map(|set| Kernels::of(set).ok())
+}
+
+fn portable() -> Kernels {
+    Kernels::of(InstructionSet::Portable).unwrap()
+}
+
+/// The bits of floats, where one NaN is as good as another.
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() }).collect()
+}
+
+/// A channel around a mean, as far from it as a standard deviation or ten, from any alignment on; odd lengths, none and one
+/// among them.
+fn channel() -> impl Strategy<Value = (Vec<f32>, usize)> {
+    let longest = if cfg!(miri) { 300 } else { 1_500 };
+    let ordinary = (-1e3_f32..1e3, -3.0_f32..3.0).prop_flat_map(move |(mean, size)| {
+        prop::collection::vec((-10.0_f32..10.0).prop_map(move |it| mean + it * size.exp()), 0..longest)
+    });
+    (ordinary, 0_usize..7).prop_map(|(values, start)| {
+        let start = start.min(values.len());
+        (values, start)
+    })
+}
+
+fn levels() -> impl Strategy<Value = (Vec<u8>, usize)> {
+    let longest = if cfg!(miri) { 400 } else { 1_500 };
+    (prop::collection::vec(any::<u8>(), 0..longest), 0_usize..7).prop_map(|(values, start)| {
+        let start = start.min(values.len());
+        (values, start)
+    })
+}
+
+fn quantization() -> impl Strategy<Value = Quantization> {
+    (1e-3_f32..0.5, any::<u8>()).prop_map(|(scale, zero)| Quantization { scale, zero })
+}
+
+fn chain() -> impl Strategy<Value = Chain> {
+    let norm = (-3.0_f32..3.0, -3.0_f32..3.0).prop_map(|(scale, bias)| Norm { scale, bias, epsilon: 1e-5 });
+    let alpha = (0.006_f32..3.0, any::<bool>()).prop_map(|(size, sign)| if sign { size } else { -size });
+    let activation = prop_oneof![
+        1 => Just(Activation::None),
+        1 => (0.0_f32..0.5).prop_map(|slope| Activation::LeakyRelu { slope }),
+        3 => alpha.prop_map(|alpha| Activation::Snake { alpha }),
+    ];
+    (prop::option::weighted(0.8, norm), activation).prop_map(|(norm, activation)| Chain { norm, activation })
+}
+
+/// What a chain is by its formulas, and how far from that it may be.
+struct Reference {
+    value: f64,
+    bound: f64,
+}
+
+/// Mean and variance in two passes.
+fn reference_statistics(x: &[f64]) -> Statistics {
+    let count = x.len() as f64;
+    let mean = x.iter().sum::<f64>() / count;
+    Statistics { mean, variance: x.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / count }
+}
+
+fn reference(chain: &Chain, x: &[f64]) -> Vec<Reference> {
+    let Statistics { mean, variance } = reference_statistics(x);
+    let one = |&x: &f64| {
+        let (r, r_bound) = match chain.norm {
+            None => (x, UNIT * x.abs()),
+            Some(Norm { scale, bias, epsilon }) => {
+                let product = f64::from(scale) * (x - mean) / (variance + f64::from(epsilon)).sqrt();
+                let lost =
+                    UNIT * mean.abs() / (variance + f64::from(epsilon)).sqrt() * f64::from(scale).abs();
+                let r = product + f64::from(bias);
+                // The difference, the slope, their product, the offset and the sum are rounded.
+                (r, UNIT * (3.0 * product.abs() + f64::from(bias).abs() + lost + 1.1 * r.abs()))
+            }
+        };
+        let (value, bound) = match chain.activation {
+            Activation::None => (r, r_bound),
+            Activation::LeakyRelu { slope } => {
+                (if r >= 0.0 { r } else { f64::from(slope) * r }, r_bound + UNIT * r.abs())
+            }
+            Activation::Snake { alpha } => {
+                let alpha = f64::from(alpha);
+                let square = (alpha * r).sin().powi(2);
+                let of_square = 6.4e-7 * square + 1.2e-7 * (alpha * r).abs();
+                let value = r + square / alpha;
+                // The slope of Snake is at most 2; 1/α, the product and the sum are rounded.
+                (
+                    value,
+                    2.0 * r_bound
+                        + of_square / alpha.abs()
+                        + UNIT * (2.0 * (square / alpha).abs() + value.abs()),
+                )
+            }
+        };
+        // What counts where float32 has no more digits.
+        Reference { value, bound: 1.01 * bound + 1e-37 }
+    };
+    x.iter().map(one).collect()
+}
+
+fn check_floats(found: &[f32], expected: &[Reference]) -> Result<(), TestCaseError> {
+    for (index, (&found, Reference { value, bound })) in found.iter().zip(expected).enumerate() {
+        let error = (f64::from(found) - value).abs();
+        prop_assert!(error <= *bound, "{}: {} for {}, off by {} of {}", index, found, value, error, bound);
+    }
+    Ok(())
+}
+
+fn check_levels(found: &[u8], expected: &[Reference], to: Quantization) -> Result<(), TestCaseError> {
+    let scale = f64::from(to.scale);
+    for (index, (&found, Reference { value, bound })) in found.iter().zip(expected).enumerate() {
+        let exact = (value / scale + f64::from(to.zero)).clamp(0.0, 255.0);
+        let slack = 0.5 + bound / scale + 2.0 * UNIT * (value / scale).abs();
+        prop_assert!((f64::from(found) - exact).abs() <= slack, "{}: level {} for {}", index, found, exact);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn floats_are_those_of_the_formulas((values, start) in channel(), chain in chain(), to in quantization()) {
+        let x = &values[start..];
+        let exact: Vec<f64> = x.iter().copied().map(f64::from).collect();
+        let expected = reference(&chain, &exact);
+        let (mut y, mut q) = (vec![0.0; x.len()], vec![0; x.len()]);
+        chain.floats(x, &mut y, portable());
+        chain.quantize(x, &mut q, to, portable());
+        check_floats(&y, &expected)?;
+        check_levels(&q, &expected, to)?;
+        prop_assert!(y.iter().map(|&number| to.level(number)).eq(q.iter().copied()), "quantized behind the chain");
+        for kernels in all_kernels() {
+            // One place further on, so that nothing is aligned as it was.
+            let (mut again, mut q_again) = (vec![0.0; x.len() + 1], vec![0; x.len() + 1]);
+            chain.floats(x, &mut again[1..], kernels);
+            chain.quantize(x, &mut q_again[1..], to, kernels);
+            prop_assert_eq!(bits(&again[1..]), bits(&y), "{:?}", kernels);
+            prop_assert_eq!(&q_again[1..], &q, "{:?}", kernels);
+        }
+    }
+
+    #[test]
+    fn levels_are_those_of_the_formulas(
+        (values, start) in levels(), chain in chain(), from in quantization(), to in quantization(),
+    ) {
+        let x = &values[start..];
+        let number = |&level: &u8| f64::from(from.scale) * (f64::from(level) - f64::from(from.zero));
+        let exact: Vec<f64> = x.iter().map(number).collect();
+        let mut expected = reference(&chain, &exact);
+        // What a level stands for is rounded, at most to the distance from 0 of the furthest.
+        let rounding = UNIT * 255.0 * f64::from(from.scale);
+        let Statistics { variance, .. } = reference_statistics(&exact);
+        let slope = chain.norm.map_or(1.0, |norm| f64::from(norm.scale).abs() / (variance + 1e-5).sqrt());
+        for it in &mut expected {
+            it.bound += 2.0 * slope * rounding;
+        }
+        let (mut y, mut q) = (vec![0.0; x.len()], vec![0; x.len()]);
+        chain.dequantize(x, from, &mut y, portable());
+        chain.requantize(x, from, &mut q, to, portable());
+        check_floats(&y, &expected)?;
+        check_levels(&q, &expected, to)?;
+        for kernels in all_kernels() {
+            let (mut again, mut q_again) = (vec![0.0; x.len() + 1], vec![0; x.len() + 1]);
+            chain.dequantize(x, from, &mut again[1..], kernels);
+            chain.requantize(x, from, &mut q_again[1..], to, kernels);
+            prop_assert_eq!(bits(&again[1..]), bits(&y), "{:?}", kernels);
+            prop_assert_eq!(&q_again[1..], &q, "{:?}", kernels);
+        }
+    }
+
+    #[test]
+    fn any_bits_give_the_same_bits_everywhere(
+        values in prop::collection::vec(any::<u32>().prop_map(f32::from_bits), 0..70), chain in chain(), to in quantization(),
+    ) {
+        let run = |kernels| {
+            let (mut y, mut q) = (vec![0.0; values.len()], vec![0; values.len()]);
+            chain.floats(&values, &mut y, kernels);
+            chain.quantize(&values, &mut q, to, kernels);
+            (bits(&y), q)
+        };
+        for kernels in all_kernels() {
+            prop_assert_eq!(run(kernels), run(portable()), "{:?}", kernels);
+        }
+    }
+
+    #[test]
+    fn a_table_says_what_the_function_says((values, start) in levels(), chain in chain(), from in quantization()) {
+        // Without a norm, a value depends on no other, so a table and the function itself can be compared to the bit.
+        let (chain, x) = (Chain { norm: None, ..chain }, &values[start..]);
+        let numbers: Vec<f32> = x.iter().map(|&level| from.number(level)).collect();
+        let to = Quantization { scale: 0.02, zero: 77 };
+        for kernels in all_kernels() {
+            let (mut y, mut expected) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+            chain.dequantize(x, from, &mut y, kernels);
+            chain.floats(&numbers, &mut expected, kernels);
+            prop_assert_eq!(bits(&y), bits(&expected));
+            let (mut y, mut expected) = (vec![0; x.len()], vec![0; x.len()]);
+            chain.requantize(x, from, &mut y, to, kernels);
+            chain.quantize(&numbers, &mut expected, to, kernels);
+            prop_assert_eq!(y, expected);
+        }
+    }
+
+    #[test]
+    fn statistics_are_those_of_two_passes((values, start) in channel(), from in quantization()) {
+        let x = &values[start..];
+        prop_assume!(!x.is_empty());
+        let exact: Vec<f64> = x.iter().copied().map(f64::from).collect();
+        let expected = reference_statistics(&exact);
+        let levels: Vec<u8> = x.iter().map(|it| it.to_bits() as u8).collect();
+        let number = |&level: &u8| f64::from(from.scale) * (f64::from(level) - f64::from(from.zero));
+        let exact_levels: Vec<f64> = levels.iter().map(number).collect();
+        let expected_levels = reference_statistics(&exact_levels);
+        for kernels in all_kernels() {
+            for (found, expected) in [
+                (Statistics::of_floats(x, kernels), expected),
+                (Statistics::of_levels(&levels, from, kernels), expected_levels),
+            ] {
+                let deviation = expected.variance.sqrt();
+                prop_assert!((found.mean - expected.mean).abs() <= 1e-12 * (expected.mean.abs() + deviation));
+                prop_assert!((found.variance - expected.variance).abs() <= 1e-11 * expected.variance);
+            }
+        }
+    }
+
+    #[test]
+    fn addends_are_added_from_left_to_right((values, start) in levels(), from in quantization(), count in 0_usize..4) {
+        let x = &values[start..];
+        let addends: Vec<Vec<f32>> = (0..count)
+            .map(|addend| x.iter().map(|&level| (f32::from(level) + 0.3) * 1.7_f32.powi(addend as i32)).collect())
+            .collect();
+        let slices: Vec<&[f32]> = addends.iter().map(Vec::as_slice).collect();
+        let sum = |(index, &level): (usize, &u8)| {
+            let number = (f32::from(level) - f32::from(from.zero)) * from.scale;
+            addends.iter().fold(number, |sum, addend| sum + addend[index])
+        };
+        let expected: Vec<f32> = x.iter().enumerate().map(sum).collect();
+        for kernels in all_kernels() {
+            let mut y = vec![0.0; x.len()];
+            add_dequantized(x, from, &slices, &mut y, kernels);
+            prop_assert_eq!(bits(&y), bits(&expected));
+        }
+    }
+
+    #[test]
+    fn a_level_is_that_of_the_specification(number in any::<u32>().prop_map(f32::from_bits), to in quantization()) {
+        prop_assert_eq!(to.level(number), specified(number, to));
+        let tie = (f32::from(number.to_bits() as i16) * 0.5) * to.scale;
+        prop_assert_eq!(to.level(tie), specified(tie, to));
+    }
+}
+
+/// `QuantizeLinear`, and 0 for NaN.
+fn specified(number: f32, to: Quantization) -> u8 {
+    (f64::from((number / to.scale).round_ties_even()) + f64::from(to.zero)) as u8
+}
+
+#[test]
+fn the_square_of_the_sine_is_within_its_bound() {
+    let step = if cfg!(miri) { 2_000_003 } else { 251 };
+    let mut worst = (0.0, 0.0);
+    // From 2⁻⁴⁰ to one half; both signs are one function of the square.
+    for pattern in (0x2b80_0000..=0x3f00_0000_u32).step_by(step) {
+        let t = f32::from_bits(pattern);
+        let exact = (f64::from(t) * std::f64::consts::PI).sin().powi(2);
+        let error = (f64::from(sin_squared_of_half_turns(t)) - exact).abs() / exact;
+        worst = if error > worst.0 { (error, t) } else { worst };
+        assert_eq!(sin_squared_of_half_turns(-t).to_bits(), sin_squared_of_half_turns(t).to_bits(), "{t}");
+    }
+    assert!(worst.0 <= 4.3e-7, "{worst:?}");
+}
+
+#[test]
+fn the_phase_is_within_its_bound_far_out() {
+    let step = if cfg!(miri) { 1_000_003 } else { 1_009 };
+    for alpha in [1.0_f32, 0.006_376_2, 2.33, -0.4] {
+        let snake = Snake::new(alpha);
+        // From 2⁻¹⁰ to some 10⁷ over alpha.
+        for r in (0x3a80_0000..=0x4b00_0000_u32).step_by(step).map(f32::from_bits) {
+            let (alpha, r64) = (f64::from(alpha), f64::from(r));
+            let phase = alpha * r64;
+            if phase.abs() > 1e7 {
+                break;
+            }
+            let square = phase.sin().powi(2);
+            let exact = r64 + square / alpha;
+            let bound = (6.4e-7 * square + 1.2e-7 * phase.abs()) / alpha.abs()
+                + UNIT * (2.0 * (square / alpha).abs() + exact.abs());
+            let error = (f64::from(snake.of(r)) - exact).abs();
+            assert!(error <= bound, "{alpha} · {r}: off by {error} of {bound}");
+        }
+    }
+}
+
+#[test]
+fn beyond_all_bounds_the_square_stays_one_of_a_sine() {
+    for exponent in 0..=127 {
+        for fraction in [0, 0x12_3456, 0x40_0000, 0x7f_ffff] {
+            let t = f32::from_bits((exponent + 127) << 23 | fraction);
+            if t.is_finite() {
+                assert!((0.0..=1.000_001).contains(&sin_squared_of_half_turns(t)), "{t}");
+            }
+        }
+    }
+    for t in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        assert!(sin_squared_of_half_turns(t).is_nan(), "{t}");
+    }
+}
+
+const SNAKE: Activation = Activation::Snake { alpha: 0.7 };
+const NORM: Norm = Norm { scale: 1.5, bias: 0.25, epsilon: 1e-5 };
+
+#[test]
+fn a_constant_channel_becomes_the_bias() {
+    let chain = Chain { norm: Some(NORM), activation: Activation::None };
+    for kernels in all_kernels() {
+        for constant in [0.0, -0.1, 1e-42, 3.4e38, -1e6] {
+            for length in [1, 2, 15, 257, 1_000] {
+                let mut y = vec![0.0; length];
+                chain.floats(&vec![constant; length], &mut y, kernels);
+                assert_eq!(y, vec![0.25; length], "{constant}");
+            }
+        }
+        for length in [1, 256, 257, 1_000] {
+            let mut y = vec![0.0; length];
+            chain.dequantize(&vec![9; length], Quantization { scale: 0.1, zero: 3 }, &mut y, kernels);
+            // 0.6 as what level 9 stands for, and as the mean, differ in their last bit.
+            assert!(y.iter().all(|it| (it - 0.25).abs() < 1e-4), "{:?}", y[0]);
+        }
+    }
+}
+
+#[test]
+fn empty_time_stays_empty() {
+    let from = Quantization { scale: 0.1, zero: 3 };
+    for kernels in all_kernels() {
+        for norm in [None, Some(NORM)] {
+            let chain = Chain { norm, activation: SNAKE };
+            chain.floats(&[], &mut [], kernels);
+            chain.quantize(&[], &mut [], from, kernels);
+            chain.dequantize(&[], from, &mut [], kernels);
+            chain.requantize(&[], from, &mut [], from, kernels);
+            assert_eq!(Statistics::of_floats(&[], kernels), Statistics::default());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_makes_the_channel_nan_and_its_levels_zero() {
+    let to = Quantization { scale: 0.1, zero: 200 };
+    for kernels in all_kernels() {
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for position in [0, 7, 99] {
+                let mut x = vec![1.0; 100];
+                x[position] = odd;
+                x[50] = 2.0;
+                let chain = Chain { norm: Some(NORM), activation: SNAKE };
+                let (mut y, mut q) = (vec![0.0; 100], vec![1; 100]);
+                chain.floats(&x, &mut y, kernels);
+                chain.quantize(&x, &mut q, to, kernels);
+                assert!(y.iter().all(|it| it.is_nan()) && q == [0; 100], "{odd} at {position}");
+                // Without a norm, a value is nobody else's affair.
+                let chain = Chain { norm: None, activation: SNAKE };
+                chain.floats(&x, &mut y, kernels);
+                assert!(y[position].is_nan() && y.iter().filter(|it| it.is_nan()).count() == 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn denormals_are_numbers_like_others() {
+    let x: Vec<f32> = (1..=100).map(f32::from_bits).collect();
+    let chain = Chain { norm: None, activation: Activation::LeakyRelu { slope: 0.5 } };
+    for kernels in all_kernels() {
+        let mut y = vec![0.0; 100];
+        chain.floats(&x, &mut y, kernels);
+        assert_eq!(bits(&y), bits(&x));
+        let statistics = Statistics::of_floats(&x, kernels);
+        let unit = f64::from(f32::from_bits(1));
+        assert!((statistics.mean / unit - 50.5).abs() < 1e-9, "{}", statistics.mean / unit);
+        assert!((statistics.variance / unit / unit - 833.25).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn every_level_is_found_wherever_it_stands() {
+    let table: [u8; 256] = std::array::from_fn(|level| (level * 167 + 13) as u8);
+    for kernels in all_kernels() {
+        for start in 0..3 {
+            for length in [0, 1, 15, 16, 17, 63, 64, 65, 255, 256, 600] {
+                let x: Vec<u8> = (0..start + length).map(|index| (index * 7) as u8).collect();
+                let mut y = vec![0; start + length];
+                kernels.look_up(&x[start..], &table, &mut y[start..]);
+                let expected: Vec<u8> = x[start..].iter().map(|&level| table[usize::from(level)]).collect();
+                assert_eq!(y[start..], expected, "{kernels:?}, {length}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_name_is_that_of_its_kernels() {
+    for set in InstructionSet::ALL {
+        assert_eq!(set.name().parse(), Ok(set));
+        let given = Kernels::given(Some(set.name().as_ref()));
+        assert_eq!(given.is_ok(), set.is_available());
+        assert_eq!(given, Kernels::of(set));
+    }
+    let error = Kernels::given(Some("sse".as_ref())).unwrap_err();
+    assert_eq!(error.name, "sse");
+    assert_eq!(error.available[0], "portable");
+    assert_eq!(Kernels::given(None), Ok(Kernels::best()));
+    assert_eq!(Kernels::given(Some("".as_ref())), Ok(Kernels::best()));
+}
