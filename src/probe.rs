@@ -119,8 +119,33 @@ pub fn write_optimized(
     options: &SynthesizerOptions,
     path: &Path,
 ) -> Result<(), Error> {
+    write(runtime, model, options, GraphOptimizationLevel::Level2, path)
+}
+
+/// Has ONNX Runtime write `model` to `path` as it has it when it asks its providers what they take: constants are folded and
+/// nodes fused by rules that hold for any provider. A value that the model declares, if only by its name, is written with the
+/// type and shape that the runtime inferred for it.
+///
+/// # Errors
+/// Those of [`write_optimized`].
+pub fn write_folded(
+    runtime: &Runtime,
+    model: &[u8],
+    options: &SynthesizerOptions,
+    path: &Path,
+) -> Result<(), Error> {
+    write(runtime, model, options, GraphOptimizationLevel::Level1, path)
+}
+
+fn write(
+    runtime: &Runtime,
+    model: &[u8],
+    options: &SynthesizerOptions,
+    level: GraphOptimizationLevel,
+    path: &Path,
+) -> Result<(), Error> {
     let session = options.session(runtime, "model to optimize", model.len() as u64, |builder| {
-        let builder = builder.clone().with_optimization_level(GraphOptimizationLevel::Level2)?;
+        let builder = builder.clone().with_optimization_level(level)?;
         builder.with_optimized_model_path(path)?.commit_from_memory(model)
     });
     session.map(drop)

@@ -5,6 +5,7 @@ pub mod base;
 pub mod calibrate;
 pub mod cargo;
 pub mod commands;
+pub mod coreml;
 pub mod corpus;
 pub mod describe;
 pub mod difference;

@@ -1,28 +1,56 @@
 //! `cargo xtask inspect`: what is in a model file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use clap::Args;
-use quantizer::proto::GraphProto;
+use clap::{Args, ValueEnum};
+use quantizer::proto::{GraphProto, ModelProto};
 use quantizer::{census, interface, model, rewrite};
 use serde::Serialize;
 
 use crate::base::decode;
+use crate::coreml::{self, Prediction};
 use crate::digest::Digest;
 use crate::failure::Failure;
+use crate::fetch::SourceArgs;
 use crate::workspace::Workspace;
 
 /// Shows what is in a model: interface, operators, precisions, vocabulary, and what exact rewrites would find
+///
+/// With `--provider coreml`, what ONNX Runtime's CoreML provider would take of it: nodes and partitions in both of its
+/// formats, and for each node that is left to the CPU the reason. That is predicted, on any machine, from the graph as
+/// ONNX Runtime has it once constants are folded; `docs/PROVIDERS.md` says how to read it and what it was held against.
+/// Few large partitions are good, since what is computed goes from the one provider to the other at each seam.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// An `.onnx` file; without one, the chosen artifact
     #[arg(value_name = "MODEL")]
     pub model: Option<PathBuf>,
 
-    /// Print as JSON on standard output
+    /// Predict what this execution provider would take, in place of showing what is in the model
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<Predictable>,
+
+    /// Predict for a session with the provider's option `RequireStaticInputShapes`: a node with a dynamic dimension in any
+    /// input is left
+    #[arg(long, requires = "provider")]
+    pub static_shapes: bool,
+
+    /// Print as JSON on standard output; of a prediction, every node that is left is named
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub sources: SourceArgs,
+}
+
+/// An execution provider of which it can be predicted what it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Predictable {
+    /// Apple's CoreML, as ML Program and as `NeuralNetwork`
+    #[value(name = "coreml")]
+    CoreMl,
 }
 
 #[derive(Serialize)]
@@ -58,32 +86,83 @@ struct Rewritten {
     nodes_after: usize,
 }
 
+/// What would be taken of the model.
+#[derive(Serialize)]
+struct Predicted {
+    file: String,
+    sha256: Digest,
+    /// The version of the runtime that folded the graph.
+    onnxruntime: String,
+    /// Nodes of the file; of the folded graph the prediction says how many.
+    nodes_in_file: usize,
+    coreml: Prediction,
+}
+
 /// Runs the command.
 ///
 /// # Errors
-/// [`Failure::Usage`] when there is no such file, [`Failure::Model`] when it is no sound model.
+/// [`Failure::Usage`] when there is no such file, [`Failure::Model`] when it is no sound model; for a prediction,
+/// [`Failure::Fetch`] when ONNX Runtime cannot be had.
 pub fn run(args: &InspectArgs, workspace: &Workspace) -> Result<()> {
     let path = match &args.model {
         Some(path) => path.clone(),
         None => workspace.artifacts().chosen()?.context(NO_ARTIFACT).context(Failure::Usage)?.path,
     };
-    let inspection = inspect(&path)?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&inspection)?);
-    } else {
-        show(&inspection);
+    match args.provider {
+        None => {
+            let inspection = inspect(&path)?;
+            if args.json {
+                println!("{}", serde_json::to_string_pretty(&inspection)?);
+            } else {
+                show(&inspection);
+            }
+        }
+        Some(Predictable::CoreMl) => {
+            let predicted = predict(&path, args, workspace)?;
+            if args.json {
+                println!("{}", serde_json::to_string_pretty(&predicted)?);
+            } else {
+                show_predicted(&predicted);
+            }
+        }
     }
     Ok(())
 }
 
 const NO_ARTIFACT: &str = "no artifact is chosen yet\nhint: run `cargo xtask quantize`, or name a model file";
 
-fn inspect(path: &std::path::Path) -> Result<Inspection> {
+/// A sound model with its name and bytes.
+fn read(path: &Path) -> Result<(String, bytes::Bytes, ModelProto)> {
     let bytes = bytes::Bytes::from(fs_err::read(path).context(Failure::Usage)?);
     let file = path.display().to_string();
     let model = decode(&file, &bytes)?;
     let graph = model::graph(&model).context(Failure::Model)?;
     quantizer::check::validate(graph).with_context(|| format!("`{file}`")).context(Failure::Model)?;
+    Ok((file, bytes, model))
+}
+
+fn predict(path: &Path, args: &InspectArgs, workspace: &Workspace) -> Result<Predicted> {
+    let (file, bytes, model) = read(path)?;
+    let (runtime, _) = workspace.runtime(&workspace.fetcher(&args.sources)?)?;
+    let nodes_in_file = model::graph(&model).context(Failure::Model)?.node.len();
+    let folded = coreml::fold(&runtime, model).with_context(|| format!("`{file}`"))?;
+    let options = coreml::Options { require_static_input_shapes: args.static_shapes };
+    let coreml = coreml::predict(&folded, options)?;
+    let onnxruntime = runtime.version().to_owned();
+    Ok(Predicted { file, sha256: Digest::of(&bytes), onnxruntime, nodes_in_file, coreml })
+}
+
+fn show_predicted(predicted: &Predicted) {
+    let Predicted { file, sha256, onnxruntime, nodes_in_file, coreml } = predicted;
+    println!("{file}");
+    println!("{:>14}  {sha256}", "sha256");
+    println!("{:>14}  {nodes_in_file}, {} as ONNX Runtime {onnxruntime} folds them", "nodes", coreml.nodes);
+    print!("\n{}", coreml::show(coreml));
+}
+
+fn inspect(path: &Path) -> Result<Inspection> {
+    let (file, bytes, model) = read(path)?;
+    let graph = model::graph(&model).context(Failure::Model)?;
     let opset = |set: &quantizer::proto::OperatorSetIdProto| match set.domain() {
         "" => format!("ai.onnx {}", set.version()),
         domain => format!("{domain} {}", set.version()),

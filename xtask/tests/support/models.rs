@@ -22,7 +22,7 @@ const F0: &str = "/encoder/F0_proj/Conv_output_0";
 const ENERGY: &str = "/encoder/N_proj/Conv_output_0";
 
 /// An input or output; a dimension of 0 is open.
-fn value(name: &str, element: DataType, shape: &[i64]) -> ValueInfoProto {
+pub fn value(name: &str, element: DataType, shape: &[i64]) -> ValueInfoProto {
     let dimension = |&size: &i64| tensor_shape_proto::Dimension {
         value: Some(match size {
             0 => tensor_shape_proto::dimension::Value::DimParam("n".into()),
