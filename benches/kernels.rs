@@ -12,11 +12,15 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kokoro_model::kernels::{
-    Activation, Chain, InstructionSet, Kernels, Norm, Quantization, Statistics, add_dequantized,
+    Activation, Chain, InstructionSet, Kernels, Levels, LevelsMut, Norm, Quantization, Statistics,
+    add_dequantized,
 };
 
 const CHANNELS: usize = 128;
 const TIME: usize = 28_921;
+/// How many positions each end of `x` has, and each of `y`.
+const POSITIONS: usize = 240;
+const WIDTH: usize = 265;
 const VALUES: u64 = (CHANNELS * TIME) as u64;
 
 /// Additions, multiplications, divisions and comparisons for one value, in each step.
@@ -47,6 +51,7 @@ fn noise(length: usize) -> Vec<f32> {
 fn kernels(criterion: &mut Criterion) {
     let floats = noise(CHANNELS * TIME);
     let levels: Vec<u8> = floats.iter().map(|number| (number * 40.0 + 128.0) as u8).collect();
+    let noisy = &levels[..2 * POSITIONS];
     let (mut float, mut level) = (vec![0.0_f32; floats.len()], vec![0_u8; floats.len()]);
     let snake = chain(Activation::Snake { alpha: 0.7 });
     let leaky = chain(Activation::LeakyRelu { slope: 0.2 });
@@ -69,22 +74,30 @@ fn kernels(criterion: &mut Criterion) {
         });
         measure("adain-snake f32 to u8", 5, norm_snake + QUANTIZE_FLOPS, &mut || {
             for (x, y) in floats.chunks(TIME).zip(level.chunks_mut(TIME)) {
-                snake.quantize(x, y, TO, kernels);
+                snake.quantize(x, LevelsMut::new(y, TO), kernels);
             }
         });
         measure("adain-leaky-relu f32 to u8", 5, norm + LEAKY_RELU_FLOPS + QUANTIZE_FLOPS, &mut || {
             for (x, y) in floats.chunks(TIME).zip(level.chunks_mut(TIME)) {
-                leaky.quantize(x, y, TO, kernels);
+                leaky.quantize(x, LevelsMut::new(y, TO), kernels);
             }
         });
         measure("adain-snake u8 to f32", 5, 0, &mut || {
             for (x, y) in levels.chunks(TIME).zip(float.chunks_mut(TIME)) {
-                snake.dequantize(x, FROM, y, kernels);
+                snake.dequantize(Levels::new(x, FROM), y, kernels);
             }
         });
         measure("adain-snake u8 to u8", 2, 0, &mut || {
             for (x, y) in levels.chunks(TIME).zip(level.chunks_mut(TIME)) {
-                snake.requantize(x, FROM, y, TO, kernels);
+                snake.requantize(Levels::new(x, FROM), LevelsMut::new(y, TO), kernels);
+            }
+        });
+        measure("adain-snake u8 to u8, ends apart", 2, 0, &mut || {
+            let (ends, y_ends) = (noisy.split_at(POSITIONS), &mut [[0; WIDTH]; 2]);
+            for (x, y) in levels.chunks(TIME).zip(level.chunks_mut(TIME)) {
+                let x = Levels::with_ends(x, FROM, [ends.0, ends.1], 2.5);
+                let y_ends = y_ends.each_mut().map(<[u8; WIDTH]>::as_mut_slice);
+                snake.requantize(x, LevelsMut::with_ends(y, TO, y_ends, 2.5), kernels);
             }
         });
         measure("statistics f32", 4, STATISTICS_FLOPS, &mut || {
@@ -94,13 +107,13 @@ fn kernels(criterion: &mut Criterion) {
         });
         measure("statistics u8", 1, 0, &mut || {
             for x in levels.chunks(TIME) {
-                black_box(Statistics::of_levels(x, FROM, kernels));
+                black_box(Statistics::of_levels(Levels::new(x, FROM), kernels));
             }
         });
         measure("add-dequantized", 9, ADD_FLOPS, &mut || {
             let rows = levels.chunks(TIME).zip(floats.chunks(TIME)).zip(float.chunks_mut(TIME));
             for ((x, addend), y) in rows {
-                add_dequantized(x, FROM, &[addend], y, kernels);
+                add_dequantized(Levels::new(x, FROM), &[addend], y, kernels);
             }
         });
     }

@@ -18,11 +18,13 @@ mod activation;
 mod chain;
 mod dispatch;
 mod instruction_set;
+mod levels;
 #[cfg(feature = "engine")]
 pub(crate) mod operators;
 mod quantization;
 mod residual;
 mod statistics;
+mod stft;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +32,8 @@ pub use activation::Activation;
 pub use chain::{Chain, Norm};
 pub use dispatch::Kernels;
 pub use instruction_set::{InstructionSet, UnavailableKernels};
+pub use levels::{Levels, LevelsMut};
 pub use quantization::Quantization;
 pub use residual::add_dequantized;
 pub use statistics::Statistics;
+pub use stft::Stft;

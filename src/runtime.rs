@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind};
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, operators};
 
 #[cfg(feature = "bundle-runtime")]
 mod bundle;
@@ -160,6 +160,10 @@ impl Runtime {
                 let kind = ErrorKind::RuntimeFailed { path: path.clone() };
                 Error::with_source(kind, RuntimeMessage::from(source))
             })?;
+        operators::register(&environment).map_err(|source| {
+            let kind = ErrorKind::RuntimeFailed { path: path.clone() };
+            Error::with_source(kind, RuntimeMessage::from(source))
+        })?;
         let version = format!("1.{minor}");
         Ok(Self { environment, kernels: Kernels::best(), inner: Arc::new(Inner { path, version }) })
     }

@@ -10,6 +10,9 @@ mod ranges;
 pub use expose::{STATISTICS, expose_errors, expose_statistics};
 pub use ranges::{Channel, Errors, Ranges, Statistics};
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use regex::Regex;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -25,6 +28,26 @@ pub struct Point {
     pub value: String,
     /// The size of its axis 1.
     pub channels: usize,
+    /// So many positions at both ends of time are left out, where the value is longer than these.
+    pub edges: usize,
+}
+
+/// Convolutions whose input and output are far larger at both ends of time than between.
+#[derive(Clone, Debug)]
+pub struct Edges {
+    /// A pattern of node names.
+    pub pattern: Regex,
+    /// How many positions of the output an end has.
+    pub positions: usize,
+    /// How many times as far as between the ends the ranges reach there.
+    pub times: f32,
+}
+
+impl Edges {
+    /// The first of `entries` that means `node`.
+    pub fn of<'a>(entries: &'a [Self], node: &NodeProto) -> Option<&'a Self> {
+        entries.iter().find(|edges| edges.pattern.is_match(node.name()))
+    }
 }
 
 /// Which convolutions compute in INT8.
@@ -62,14 +85,15 @@ pub fn prepare<'a>(
     Ok(applied)
 }
 
-/// The inputs and the outputs of the selected convolutions, each once, in graph order.
+/// The inputs and the outputs of the selected convolutions, each once, in graph order. Where a convolution has `edges`,
+/// only what lies between them is to be measured.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] for a selected convolution whose weights are no constant [out, in / group, kernel].
-pub fn points(graph: &GraphProto, selection: &Selection) -> Result<Vec<Point>> {
+pub fn points(graph: &GraphProto, selection: &Selection, edges: &[Edges]) -> Result<Vec<Point>> {
     let view = View::new(graph);
     let mut points: Vec<Point> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashMap::new();
     for node in graph.node.iter().filter(|node| selection.selects(node)) {
         let weight = node.input.get(1).and_then(|name| view.initializer(name));
         let dims = weight.map(tensor::shape).unwrap_or_default();
@@ -78,13 +102,22 @@ pub fn points(graph: &GraphProto, selection: &Selection) -> Result<Vec<Point>> {
             return Err(Error::node(ErrorKind::Unsupported, node, message));
         };
         let groups = usize::try_from(crate::graph::integer(node, "group", 1)).unwrap_or(0);
+        let edges = Edges::of(edges, node).map_or(0, |edges| edges.positions);
         let ends = [(node.input.first(), per_group * groups), (node.output.first(), outputs)];
         for (value, channels) in ends {
             let value = value.filter(|name| !name.is_empty()).ok_or_else(|| {
                 Error::node(ErrorKind::Graph, node, "expected an input and an output, found neither or one")
             })?;
-            if seen.insert(value) {
-                points.push(Point { value: value.clone(), channels });
+            match seen.entry(value) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(points.len());
+                    points.push(Point { value: value.clone(), channels, edges });
+                }
+                // What one of the convolutions does not compute exactly is to be covered.
+                Entry::Occupied(known) => {
+                    let known = &mut points[*known.get()].edges;
+                    *known = edges.min(*known);
+                }
             }
         }
     }

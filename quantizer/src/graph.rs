@@ -130,6 +130,16 @@ pub fn integer_attribute(name: &str, value: i64) -> AttributeProto {
     }
 }
 
+/// A float attribute, ready to be put into a node.
+pub fn float_attribute(name: &str, value: f32) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.into()),
+        f: Some(value),
+        r#type: Some(AttributeType::Float.into()),
+        ..Default::default()
+    }
+}
+
 /// A string attribute, ready to be put into a node.
 pub fn string_attribute(name: &str, value: &str) -> AttributeProto {
     AttributeProto {

@@ -17,6 +17,7 @@ pub mod dead;
 pub mod error;
 pub mod external;
 pub mod fold;
+pub mod fuse;
 pub mod graph;
 pub mod int8;
 pub mod interface;

@@ -1,12 +1,14 @@
 //! Schemes: each turns one float model into one INT8 candidate.
 
+mod fused;
 mod linear_int8;
 mod static_int8;
 pub(crate) mod storage;
 mod weights_int8;
 
+pub use fused::{FusedFloat, FusedInt8};
 pub use linear_int8::LinearInt8;
-pub use static_int8::StaticInt8;
+pub use static_int8::{EDGES, StaticInt8};
 pub use storage::{Bits, Found};
 pub use weights_int8::WeightsInt8;
 
@@ -14,7 +16,7 @@ use regex::Regex;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::proto::{GraphProto, ModelProto};
-use crate::{check, dead, fold, model, order};
+use crate::{check, dead, fold, fuse, model, order};
 
 /// What a scheme did, for summaries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +55,7 @@ pub fn quantize(model: &mut ModelProto, scheme: &dyn Scheme) -> Result<Summary> 
     dead::remove(graph);
     order::sort(graph)?;
     check::validate(graph)?;
+    fuse::declare(model);
     Ok(Summary { folded, ..summary })
 }
 

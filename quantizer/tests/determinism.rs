@@ -141,6 +141,7 @@ fn static_int8_does_not_depend_on_threads() {
             rewrites: vec![],
             convolutions: Selection::default(),
             ranges,
+            edges: vec![],
             weight_levels: 127,
             lookup_levels: Some(1024),
             weights: WeightsInt8 { min_elements: 1, exclude: None, finer: vec![] },

@@ -2,7 +2,10 @@
 
 use super::activation::{Function, Identity, LeakyRelu, Snake};
 use super::dispatch::Kernel;
-use super::{Activation, Kernels, Quantization, Statistics};
+use super::{Activation, Kernels, Levels, LevelsMut, Quantization, Statistics};
+
+/// How many levels eight bits have.
+const LEVELS: usize = 256;
 
 /// The norm of a channel over time: `scale · (x − μ) / √(σ² + ε) + bias`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,44 +44,44 @@ impl Chain {
     /// Floats to levels.
     ///
     /// # Panics
-    /// If the lengths differ.
-    pub fn quantize(&self, x: &[f32], y: &mut [u8], to: Quantization, kernels: Kernels) {
+    /// If the lengths differ, or an end is longer than the channel.
+    pub fn quantize(&self, x: &[f32], y: LevelsMut<'_>, kernels: Kernels) {
         let line = Line::through(self.norm, || Statistics::of_floats(x, kernels));
-        self.map(x, y, line, to, kernels);
+        let [first, last] = y.ends;
+        self.map(&x[..first.len()], first, line, y.ends_to, kernels);
+        self.map(&x[x.len() - last.len()..], last, line, y.ends_to, kernels);
+        self.map(x, y.all, line, y.to, kernels);
     }
 
     /// Levels to floats.
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn dequantize(&self, x: &[u8], from: Quantization, y: &mut [f32], kernels: Kernels) {
-        let line = Line::through(self.norm, || Statistics::of_levels(x, from, kernels));
-        let mut numbers = [0.0; 256];
-        if let Some((numbers, y)) = direct(&mut numbers, x, y) {
-            kernels.run(Dequantize { x, from, y: numbers });
-            self.map(numbers, y, line, Numbers, kernels);
-            return;
-        }
-        let mut table = [0.0; 256];
-        self.map(&all(from), &mut table, line, Numbers, kernels);
-        kernels.run(LookUp { x, table: &table, y });
+    pub fn dequantize(&self, x: Levels<'_>, y: &mut [f32], kernels: Kernels) {
+        let line = Line::through(self.norm, || Statistics::of_levels(x, kernels));
+        let [first, body, last] = x.places(y);
+        self.translate(x.ends_from, [(x.first, first), (x.last, last)], line, Numbers, kernels);
+        self.translate(x.from, [(x.body, body)], line, Numbers, kernels);
     }
 
     /// Levels to levels.
     ///
     /// # Panics
-    /// If the lengths differ.
-    pub fn requantize(&self, x: &[u8], from: Quantization, y: &mut [u8], to: Quantization, kernels: Kernels) {
-        let line = Line::through(self.norm, || Statistics::of_levels(x, from, kernels));
-        let mut numbers = [0.0; 256];
-        if let Some((numbers, y)) = direct(&mut numbers, x, y) {
-            kernels.run(Dequantize { x, from, y: numbers });
-            self.map(numbers, y, line, to, kernels);
-            return;
-        }
-        let mut table = [0; 256];
-        self.map(&all(from), &mut table, line, to, kernels);
-        kernels.look_up(x, &table, y);
+    /// If the lengths differ, or an end is longer than the channel.
+    pub fn requantize(&self, x: Levels<'_>, y: LevelsMut<'_>, kernels: Kernels) {
+        let line = Line::through(self.norm, || Statistics::of_levels(x, kernels));
+        let [first, last] = y.ends;
+        let count = x.count();
+        let (a, z) = (x.part(0..first.len()), x.part(count - last.len()..count));
+        let ([a_first, a_body, a_last], [z_first, z_body, z_last]) = (a.places(first), z.places(last));
+        // Both at once, so that they share a table.
+        let ends = [(a.first, a_first), (a.last, a_last), (z.first, z_first), (z.last, z_last)];
+        self.translate(x.ends_from, ends, line, y.ends_to, kernels);
+        self.translate(x.from, [(a.body, a_body), (z.body, z_body)], line, y.ends_to, kernels);
+
+        let [first, body, last] = x.places(y.all);
+        self.translate(x.ends_from, [(x.first, first), (x.last, last)], line, y.to, kernels);
+        self.translate(x.from, [(x.body, body)], line, y.to, kernels);
     }
 
     fn map<Y>(&self, x: &[f32], y: &mut [Y], line: Line, end: impl End<Y>, kernels: Kernels) {
@@ -93,20 +96,37 @@ impl Chain {
             }
         }
     }
-}
 
-/// What all 256 levels stand for.
-fn all(from: Quantization) -> [f32; 256] {
-    std::array::from_fn(|level| from.number(level as u8))
-}
-
-/// Where a channel has fewer values than a table, its values are computed one by one, which gives the same.
-fn direct<'a, Y>(
-    numbers: &'a mut [f32; 256],
-    x: &[u8],
-    y: &'a mut [Y],
-) -> Option<(&'a mut [f32], &'a mut [Y])> {
-    numbers.get_mut(..x.len()).map(|numbers| (numbers, y))
+    /// Levels of one quantization, and what becomes of them, in several parts: by a table, unless the table has more entries
+    /// than there are levels. Either gives the same.
+    fn translate<Y: Copy + Default, const N: usize>(
+        &self,
+        from: Quantization,
+        parts: [(&[u8], &mut [Y]); N],
+        line: Line,
+        end: impl End<Y>,
+        kernels: Kernels,
+    ) {
+        let count: usize = parts.iter().map(|(x, _)| x.len()).sum();
+        if count == 0 {
+            return;
+        }
+        if count <= LEVELS {
+            let mut numbers = [0.0; LEVELS];
+            for (x, y) in parts {
+                let numbers = &mut numbers[..x.len()];
+                kernels.run(Dequantize { x, from, y: numbers });
+                self.map(numbers, y, line, end, kernels);
+            }
+            return;
+        }
+        let all: [f32; LEVELS] = std::array::from_fn(|level| from.number(level as u8));
+        let mut table = [Y::default(); LEVELS];
+        self.map(&all, &mut table, line, end, kernels);
+        for (x, y) in parts {
+            end.look_up(x, &table, y, kernels);
+        }
+    }
 }
 
 /// A norm whose mean and variance are known: `(x − centre) · slope + offset`.
@@ -138,11 +158,15 @@ impl Line {
 }
 
 /// What becomes of the values of a function.
-trait End<Y> {
+trait End<Y>: Copy {
     fn write(self, x: &[f32], y: &mut [Y], line: Line, function: impl Function);
+
+    /// `y[i] = table[x[i]]`.
+    fn look_up(self, x: &[u8], table: &[Y; LEVELS], y: &mut [Y], kernels: Kernels);
 }
 
 /// They stay as they are.
+#[derive(Clone, Copy)]
 struct Numbers;
 
 impl End<f32> for Numbers {
@@ -151,6 +175,10 @@ impl End<f32> for Numbers {
         for (y, &x) in y.iter_mut().zip(x) {
             *y = function.of(line.at(x));
         }
+    }
+
+    fn look_up(self, x: &[u8], table: &[f32; LEVELS], y: &mut [f32], kernels: Kernels) {
+        kernels.run(LookUp { x, table, y });
     }
 }
 
@@ -173,6 +201,10 @@ impl End<u8> for Quantization {
                 *y = self.level(number);
             }
         }
+    }
+
+    fn look_up(self, x: &[u8], table: &[u8; LEVELS], y: &mut [u8], kernels: Kernels) {
+        kernels.look_up(x, table, y);
     }
 }
 
@@ -213,7 +245,7 @@ impl Kernel for Dequantize<'_> {
 
 struct LookUp<'a> {
     x: &'a [u8],
-    table: &'a [f32; 256],
+    table: &'a [f32; LEVELS],
     y: &'a mut [f32],
 }
 

@@ -12,6 +12,12 @@ pub struct Quantization {
 }
 
 impl Quantization {
+    /// Levels `times` as far apart, of which the same one stands for 0. The product is rounded to float32.
+    #[must_use]
+    pub fn coarser(self, times: f32) -> Self {
+        Self { scale: self.scale * times, ..self }
+    }
+
     /// The level of `number`: `number / scale`, kept within the levels, rounded half to even. NaN is level 0, as it is in
     /// ONNX Runtime on x86-64.
     #[inline(always)]

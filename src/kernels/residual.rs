@@ -1,21 +1,27 @@
 //! The sum of a convolution's levels and of floats, as residual blocks end.
 
 use super::dispatch::Kernel;
-use super::{Kernels, Quantization};
+use super::{Kernels, Levels, Quantization};
 
 /// `y = x + a₁ + a₂ + …`, added from left to right, where `x` are levels of a channel and every addend is as long.
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn add_dequantized(x: &[u8], from: Quantization, addends: &[&[f32]], y: &mut [f32], kernels: Kernels) {
-    assert!(x.len() == y.len() && addends.iter().all(|addend| addend.len() == x.len()), "one length");
-    kernels.run(AddDequantized { x, from, addends, y });
+pub fn add_dequantized(x: Levels<'_>, addends: &[&[f32]], y: &mut [f32], kernels: Kernels) {
+    assert!(addends.iter().all(|addend| addend.len() == y.len()), "one length");
+    let [first, body, last] = x.places(y);
+    let (body_at, last_at) = (first.len(), first.len() + body.len());
+    kernels.run(AddDequantized { x: x.first, from: x.ends_from, addends, start: 0, y: first });
+    kernels.run(AddDequantized { x: x.body, from: x.from, addends, start: body_at, y: body });
+    kernels.run(AddDequantized { x: x.last, from: x.ends_from, addends, start: last_at, y: last });
 }
 
 struct AddDequantized<'a> {
     x: &'a [u8],
     from: Quantization,
     addends: &'a [&'a [f32]],
+    /// Where `x` begins in the channel.
+    start: usize,
     y: &'a mut [f32],
 }
 
@@ -27,7 +33,8 @@ impl Kernel for AddDequantized<'_> {
         /// What stays in the first cache until every addend was added.
         const BLOCK: usize = 2048;
         for (block, (y, x)) in self.y.chunks_mut(BLOCK).zip(self.x.chunks(BLOCK)).enumerate() {
-            let part = block * BLOCK..block * BLOCK + x.len();
+            let start = self.start + block * BLOCK;
+            let part = start..start + x.len();
             let Some((first, others)) = self.addends.split_first() else {
                 for (y, &x) in y.iter_mut().zip(x) {
                     *y = self.from.number(x);

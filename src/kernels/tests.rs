@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 use super::activation::{Function, Snake, sin_squared_of_half_turns};
-use super::{Activation, Chain, InstructionSet, Kernels, Norm, Quantization, Statistics, add_dequantized};
+use super::{
+    Activation, Chain, InstructionSet, Kernels, Levels, LevelsMut, Norm, Quantization, Statistics, Stft,
+    add_dequantized,
+};
 
 /// The rounding of one operation in float32.
 const UNIT: f64 = 1.0 / (1 << 24) as f64;
@@ -46,6 +49,69 @@ fn levels() -> impl Strategy<Value = (Vec<u8>, usize)> {
         let start = start.min(values.len());
         (values, start)
     })
+}
+
+/// A channel in levels, the ends of which may be stored apart.
+#[derive(Clone, Debug)]
+struct Stored {
+    levels: Vec<u8>,
+    start: usize,
+    /// As long as each other.
+    ends: [Vec<u8>; 2],
+    from: Quantization,
+    times: f32,
+}
+
+impl Stored {
+    fn levels(&self) -> Levels<'_> {
+        let ends = [self.ends[0].as_slice(), &self.ends[1]];
+        Levels::with_ends(&self.levels[self.start..], self.from, ends, self.times)
+    }
+
+    fn count(&self) -> usize {
+        self.levels.len() - self.start
+    }
+
+    /// The scale and the level at each position.
+    fn values(&self) -> Vec<(f32, u8)> {
+        let (count, positions) = (self.count(), self.ends[0].len());
+        let far = self.from.scale * self.times;
+        let value = |position: usize| match position {
+            _ if position < positions => (far, self.ends[0][position]),
+            _ if position >= count - positions => (far, self.ends[1][positions - (count - position)]),
+            _ => (self.from.scale, self.levels[self.start + position]),
+        };
+        (0..count).map(value).collect()
+    }
+
+    /// What the levels stand for.
+    fn exact(&self) -> Vec<f64> {
+        let number = |(scale, level)| f64::from(scale) * (f64::from(level) - f64::from(self.from.zero));
+        self.values().into_iter().map(number).collect()
+    }
+
+    /// No level stands for more.
+    fn largest(&self) -> f64 {
+        let scale = if self.ends[0].is_empty() { self.from.scale } else { self.from.scale * self.times };
+        f64::from(scale.max(self.from.scale)) * f64::from(self.from.zero.max(255 - self.from.zero))
+    }
+}
+
+/// Among them channels without ends, of one value, with nothing between the ends, and with ends that overlap.
+fn stored() -> impl Strategy<Value = Stored> {
+    let few = (prop::collection::vec(any::<u8>(), 0..9), Just(0_usize));
+    let positions = prop_oneof![Just(0_usize), 1_usize..9, 9_usize..400, Just(usize::MAX)];
+    let parts = (prop_oneof![3 => levels(), 1 => few], positions, quantization(), 0.3_f32..9.0);
+    parts.prop_flat_map(|((levels, start), positions, from, times)| {
+        let positions = positions.min(levels.len() - start);
+        let end = || prop::collection::vec(any::<u8>(), positions);
+        [end(), end()].prop_map(move |ends| Stored { levels: levels.clone(), start, ends, from, times })
+    })
+}
+
+/// How many of so many values the ends of a result have.
+fn width(of: usize, chosen: usize) -> usize {
+    [0, 1, of / 3, of - of / 3, of][chosen % 5].min(of)
 }
 
 fn quantization() -> impl Strategy<Value = Quantization> {
@@ -133,56 +199,72 @@ fn check_levels(found: &[u8], expected: &[Reference], to: Quantization) -> Resul
     Ok(())
 }
 
+/// The first and the last `width` of the results, quantized.
+fn ends_of(y: &[f32], width: usize, to: Quantization) -> [Vec<u8>; 2] {
+    [&y[..width], &y[y.len() - width..]].map(|end| end.iter().map(|&number| to.level(number)).collect())
+}
+
 proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn floats_are_those_of_the_formulas((values, start) in channel(), chain in chain(), to in quantization()) {
+    fn floats_are_those_of_the_formulas(
+        (values, start) in channel(), chain in chain(), to in quantization(), times in 0.3_f32..9.0, wide in 0_usize..5,
+    ) {
         let x = &values[start..];
         let exact: Vec<f64> = x.iter().copied().map(f64::from).collect();
         let expected = reference(&chain, &exact);
         let (mut y, mut q) = (vec![0.0; x.len()], vec![0; x.len()]);
         chain.floats(x, &mut y, portable());
-        chain.quantize(x, &mut q, to, portable());
+        chain.quantize(x, LevelsMut::new(&mut q, to), portable());
         check_floats(&y, &expected)?;
         check_levels(&q, &expected, to)?;
         prop_assert!(y.iter().map(|&number| to.level(number)).eq(q.iter().copied()), "quantized behind the chain");
+        let width = width(x.len(), wide);
+        let ends = ends_of(&y, width, to.coarser(times));
         for kernels in all_kernels() {
             // One place further on, so that nothing is aligned as it was.
             let (mut again, mut q_again) = (vec![0.0; x.len() + 1], vec![0; x.len() + 1]);
+            let mut ends_again = [vec![0; width], vec![0; width]];
             chain.floats(x, &mut again[1..], kernels);
-            chain.quantize(x, &mut q_again[1..], to, kernels);
+            let places = ends_again.each_mut().map(Vec::as_mut_slice);
+            chain.quantize(x, LevelsMut::with_ends(&mut q_again[1..], to, places, times), kernels);
             prop_assert_eq!(bits(&again[1..]), bits(&y), "{:?}", kernels);
             prop_assert_eq!(&q_again[1..], &q, "{:?}", kernels);
+            prop_assert_eq!(&ends_again, &ends, "{:?}", kernels);
         }
     }
 
     #[test]
     fn levels_are_those_of_the_formulas(
-        (values, start) in levels(), chain in chain(), from in quantization(), to in quantization(),
+        stored in stored(), chain in chain(), to in quantization(), times in 0.3_f32..9.0, wide in 0_usize..5,
     ) {
-        let x = &values[start..];
-        let number = |&level: &u8| f64::from(from.scale) * (f64::from(level) - f64::from(from.zero));
-        let exact: Vec<f64> = x.iter().map(number).collect();
+        let (x, count) = (stored.levels(), stored.count());
+        let exact = stored.exact();
         let mut expected = reference(&chain, &exact);
-        // What a level stands for is rounded, at most to the distance from 0 of the furthest.
-        let rounding = UNIT * 255.0 * f64::from(from.scale);
+        // What a level stands for is rounded, at most to the magnitude of the furthest.
+        let rounding = UNIT * stored.largest();
         let Statistics { variance, .. } = reference_statistics(&exact);
         let slope = chain.norm.map_or(1.0, |norm| f64::from(norm.scale).abs() / (variance + 1e-5).sqrt());
         for it in &mut expected {
             it.bound += 2.0 * slope * rounding;
         }
-        let (mut y, mut q) = (vec![0.0; x.len()], vec![0; x.len()]);
-        chain.dequantize(x, from, &mut y, portable());
-        chain.requantize(x, from, &mut q, to, portable());
+        let (mut y, mut q) = (vec![0.0; count], vec![0; count]);
+        chain.dequantize(x, &mut y, portable());
+        chain.requantize(x, LevelsMut::new(&mut q, to), portable());
         check_floats(&y, &expected)?;
         check_levels(&q, &expected, to)?;
+        let width = width(count, wide);
+        let ends = ends_of(&y, width, to.coarser(times));
         for kernels in all_kernels() {
-            let (mut again, mut q_again) = (vec![0.0; x.len() + 1], vec![0; x.len() + 1]);
-            chain.dequantize(x, from, &mut again[1..], kernels);
-            chain.requantize(x, from, &mut q_again[1..], to, kernels);
+            let (mut again, mut q_again) = (vec![0.0; count + 1], vec![0; count + 1]);
+            let mut ends_again = [vec![0; width], vec![0; width]];
+            chain.dequantize(x, &mut again[1..], kernels);
+            let places = ends_again.each_mut().map(Vec::as_mut_slice);
+            chain.requantize(x, LevelsMut::with_ends(&mut q_again[1..], to, places, times), kernels);
             prop_assert_eq!(bits(&again[1..]), bits(&y), "{:?}", kernels);
             prop_assert_eq!(&q_again[1..], &q, "{:?}", kernels);
+            prop_assert_eq!(&ends_again, &ends, "{:?}", kernels);
         }
     }
 
@@ -193,7 +275,7 @@ proptest! {
         let run = |kernels| {
             let (mut y, mut q) = (vec![0.0; values.len()], vec![0; values.len()]);
             chain.floats(&values, &mut y, kernels);
-            chain.quantize(&values, &mut q, to, kernels);
+            chain.quantize(&values, LevelsMut::new(&mut q, to), kernels);
             (bits(&y), q)
         };
         for kernels in all_kernels() {
@@ -202,60 +284,75 @@ proptest! {
     }
 
     #[test]
-    fn a_table_says_what_the_function_says((values, start) in levels(), chain in chain(), from in quantization()) {
+    fn a_table_says_what_the_function_says(stored in stored(), chain in chain()) {
         // Without a norm, a value depends on no other, so a table and the function itself can be compared to the bit.
-        let (chain, x) = (Chain { norm: None, ..chain }, &values[start..]);
-        let numbers: Vec<f32> = x.iter().map(|&level| from.number(level)).collect();
+        let (chain, x) = (Chain { norm: None, ..chain }, stored.levels());
+        let number = |(scale, level)| Quantization { scale, ..stored.from }.number(level);
+        let numbers: Vec<f32> = stored.values().into_iter().map(number).collect();
         let to = Quantization { scale: 0.02, zero: 77 };
         for kernels in all_kernels() {
-            let (mut y, mut expected) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-            chain.dequantize(x, from, &mut y, kernels);
+            let (mut y, mut expected) = (vec![0.0; numbers.len()], vec![0.0; numbers.len()]);
+            chain.dequantize(x, &mut y, kernels);
             chain.floats(&numbers, &mut expected, kernels);
             prop_assert_eq!(bits(&y), bits(&expected));
-            let (mut y, mut expected) = (vec![0; x.len()], vec![0; x.len()]);
-            chain.requantize(x, from, &mut y, to, kernels);
-            chain.quantize(&numbers, &mut expected, to, kernels);
+            let (mut y, mut expected) = (vec![0; numbers.len()], vec![0; numbers.len()]);
+            chain.requantize(x, LevelsMut::new(&mut y, to), kernels);
+            chain.quantize(&numbers, LevelsMut::new(&mut expected, to), kernels);
             prop_assert_eq!(y, expected);
         }
     }
 
     #[test]
-    fn statistics_are_those_of_two_passes((values, start) in channel(), from in quantization()) {
+    fn statistics_are_those_of_two_passes((values, start) in channel()) {
         let x = &values[start..];
         prop_assume!(!x.is_empty());
         let exact: Vec<f64> = x.iter().copied().map(f64::from).collect();
         let expected = reference_statistics(&exact);
-        let levels: Vec<u8> = x.iter().map(|it| it.to_bits() as u8).collect();
-        let number = |&level: &u8| f64::from(from.scale) * (f64::from(level) - f64::from(from.zero));
-        let exact_levels: Vec<f64> = levels.iter().map(number).collect();
-        let expected_levels = reference_statistics(&exact_levels);
         for kernels in all_kernels() {
-            for (found, expected) in [
-                (Statistics::of_floats(x, kernels), expected),
-                (Statistics::of_levels(&levels, from, kernels), expected_levels),
-            ] {
-                let deviation = expected.variance.sqrt();
-                prop_assert!((found.mean - expected.mean).abs() <= 1e-12 * (expected.mean.abs() + deviation));
-                prop_assert!((found.variance - expected.variance).abs() <= 1e-11 * expected.variance);
-            }
+            let found = Statistics::of_floats(x, kernels);
+            let deviation = expected.variance.sqrt();
+            prop_assert!((found.mean - expected.mean).abs() <= 1e-12 * (expected.mean.abs() + deviation));
+            prop_assert!((found.variance - expected.variance).abs() <= 1e-11 * expected.variance);
         }
     }
 
     #[test]
-    fn addends_are_added_from_left_to_right((values, start) in levels(), from in quantization(), count in 0_usize..4) {
-        let x = &values[start..];
-        let addends: Vec<Vec<f32>> = (0..count)
-            .map(|addend| x.iter().map(|&level| (f32::from(level) + 0.3) * 1.7_f32.powi(addend as i32)).collect())
-            .collect();
+    fn statistics_of_levels_are_within_their_bounds(stored in stored()) {
+        let exact = stored.exact();
+        prop_assume!(!exact.is_empty());
+        let (expected, largest) = (reference_statistics(&exact), stored.largest());
+        // Those of the reference are rounded, too: as often as there are values.
+        let slack = exact.len() as f64 * f64::EPSILON;
+        let unit = 2_f64.powi(-49);
+        let of_variance = unit * (largest * expected.variance.sqrt() + expected.variance)
+            + 2_f64.powi(-100) * largest.powi(2);
+        for kernels in all_kernels() {
+            let found = Statistics::of_levels(stored.levels(), kernels);
+            let (mean, variance) = (found.mean - expected.mean, found.variance - expected.variance);
+            prop_assert!(mean.abs() <= (unit + slack) * largest, "{} for {}", found.mean, expected.mean);
+            let bound = of_variance + slack * (expected.variance + slack * largest.powi(2));
+            prop_assert!(variance.abs() <= bound, "{} for {}", found.variance, expected.variance);
+            prop_assert_eq!(found, Statistics::of_levels(stored.levels(), portable()));
+        }
+    }
+
+    #[test]
+    fn addends_are_added_from_left_to_right(stored in stored(), count in 0_usize..4) {
+        let values = stored.values();
+        let addend = |addend: usize| {
+            let number = |&(_, level): &(f32, u8)| (f32::from(level) + 0.3) * 1.7_f32.powi(addend as i32);
+            values.iter().map(number).collect()
+        };
+        let addends: Vec<Vec<f32>> = (0..count).map(addend).collect();
         let slices: Vec<&[f32]> = addends.iter().map(Vec::as_slice).collect();
-        let sum = |(index, &level): (usize, &u8)| {
-            let number = (f32::from(level) - f32::from(from.zero)) * from.scale;
+        let sum = |(index, &(scale, level)): (usize, &(f32, u8))| {
+            let number = (f32::from(level) - f32::from(stored.from.zero)) * scale;
             addends.iter().fold(number, |sum, addend| sum + addend[index])
         };
-        let expected: Vec<f32> = x.iter().enumerate().map(sum).collect();
+        let expected: Vec<f32> = values.iter().enumerate().map(sum).collect();
         for kernels in all_kernels() {
-            let mut y = vec![0.0; x.len()];
-            add_dequantized(x, from, &slices, &mut y, kernels);
+            let mut y = vec![0.0; values.len()];
+            add_dequantized(stored.levels(), &slices, &mut y, kernels);
             prop_assert_eq!(bits(&y), bits(&expected));
         }
     }
@@ -341,10 +438,39 @@ fn a_constant_channel_becomes_the_bias() {
         }
         for length in [1, 256, 257, 1_000] {
             let mut y = vec![0.0; length];
-            chain.dequantize(&vec![9; length], Quantization { scale: 0.1, zero: 3 }, &mut y, kernels);
+            let from = Quantization { scale: 0.1, zero: 3 };
+            chain.dequantize(Levels::new(&vec![9; length], from), &mut y, kernels);
             // 0.6 as what level 9 stands for, and as the mean, differ in their last bit.
             assert!(y.iter().all(|it| (it - 0.25).abs() < 1e-4), "{:?}", y[0]);
+            // The same number in both kinds of levels, and 0, which all agree on.
+            for (body, end, bound) in [(9, 6, 1e-4), (3, 3, 0.0)] {
+                for positions in [1, length / 3, length - length / 3, length] {
+                    let (levels, ends) = (vec![body; length], vec![end; positions]);
+                    let x = Levels::with_ends(&levels, from, [&ends, &ends], 2.0);
+                    chain.dequantize(x, &mut y, kernels);
+                    assert!(y.iter().all(|it| (it - 0.25).abs() <= bound), "{positions} of {length}: {y:?}");
+                }
+            }
         }
+    }
+}
+
+#[test]
+fn where_both_ends_name_a_position_the_first_one_counts() {
+    let from = Quantization { scale: 0.5, zero: 0 };
+    let chain = Chain { norm: None, activation: Activation::None };
+    for kernels in all_kernels() {
+        let run = |levels: &[u8], positions: usize| {
+            let (first, last) = (&[10, 11, 12, 13][..positions], &[20, 21, 22, 23][..positions]);
+            let mut y = vec![0.0; levels.len()];
+            chain.dequantize(Levels::with_ends(levels, from, [first, last], 2.0), &mut y, kernels);
+            y
+        };
+        assert_eq!(run(&[1, 2, 3, 4, 5], 1), [10.0, 1.0, 1.5, 2.0, 20.0]);
+        assert_eq!(run(&[1, 2, 3, 4, 5], 2), [10.0, 11.0, 1.5, 20.0, 21.0]);
+        assert_eq!(run(&[1, 2, 3, 4, 5], 4), [10.0, 11.0, 12.0, 13.0, 23.0]);
+        assert_eq!(run(&[1, 2, 3, 4], 4), [10.0, 11.0, 12.0, 13.0]);
+        assert_eq!(run(&[1], 1), [10.0]);
     }
 }
 
@@ -355,9 +481,12 @@ fn empty_time_stays_empty() {
         for norm in [None, Some(NORM)] {
             let chain = Chain { norm, activation: SNAKE };
             chain.floats(&[], &mut [], kernels);
-            chain.quantize(&[], &mut [], from, kernels);
-            chain.dequantize(&[], from, &mut [], kernels);
-            chain.requantize(&[], from, &mut [], from, kernels);
+            chain.quantize(&[], LevelsMut::new(&mut [], from), kernels);
+            for x in [Levels::new(&[], from), Levels::with_ends(&[], from, [&[], &[]], 2.0)] {
+                chain.dequantize(x, &mut [], kernels);
+                chain.requantize(x, LevelsMut::with_ends(&mut [], from, [&mut [], &mut []], 2.0), kernels);
+                assert_eq!(Statistics::of_levels(x, kernels), Statistics::default());
+            }
             assert_eq!(Statistics::of_floats(&[], kernels), Statistics::default());
         }
     }
@@ -375,7 +504,7 @@ fn what_is_not_finite_makes_the_channel_nan_and_its_levels_zero() {
                 let chain = Chain { norm: Some(NORM), activation: SNAKE };
                 let (mut y, mut q) = (vec![0.0; 100], vec![1; 100]);
                 chain.floats(&x, &mut y, kernels);
-                chain.quantize(&x, &mut q, to, kernels);
+                chain.quantize(&x, LevelsMut::new(&mut q, to), kernels);
                 assert!(y.iter().all(|it| it.is_nan()) && q == [0; 100], "{odd} at {position}");
                 // Without a norm, a value is nobody else's affair.
                 let chain = Chain { norm: None, activation: SNAKE };
@@ -430,4 +559,39 @@ fn a_name_is_that_of_its_kernels() {
     assert_eq!(error.available[0], "portable");
     assert_eq!(Kernels::given(None), Ok(Kernels::best()));
     assert_eq!(Kernels::given(Some("".as_ref())), Ok(Kernels::best()));
+}
+
+/// Beside the sums that define it, in float64.
+#[test]
+fn a_transform_is_the_sum_over_a_frame() {
+    for length in [1, 2, 3, 16, 20, 27] {
+        let window: Vec<f32> = (0..length).map(|at| 0.5 + at as f32 / 40.0).collect();
+        let stft = Stft::new(&window);
+        let signal: Vec<f32> = (0..200).map(|at| (at as f32 * 0.7).sin() + at as f32 * 0.01).collect();
+        let step = 3;
+        let frames = stft.frames(signal.len(), step);
+        assert_eq!(frames, (200 - length) / 3 + 1);
+        let mut expected = Vec::new();
+        for frame in 0..frames {
+            for frequency in 0..=length / 2 {
+                let sum = |turn: fn(f64) -> f64| -> f64 {
+                    let number = |at: usize| {
+                        let angle = -std::f64::consts::TAU * (at * frequency) as f64 / length as f64;
+                        f64::from(signal[frame * step + at]) * f64::from(window[at]) * turn(angle)
+                    };
+                    (0..length).map(number).sum()
+                };
+                expected.extend([sum(f64::cos), sum(f64::sin)]);
+            }
+        }
+        for kernels in all_kernels() {
+            let mut spectra = vec![0.0; frames * stft.numbers()];
+            stft.transform(&signal, step, &mut spectra, kernels);
+            for (found, expected) in spectra.iter().zip(&expected) {
+                assert!((f64::from(*found) - expected).abs() < 1e-4, "{length}: {found} for {expected}");
+            }
+        }
+    }
+    let stft = Stft::new(&[1.0; 20]);
+    assert_eq!([19, 20, 24, 25].map(|samples| stft.frames(samples, 5)), [0, 1, 1, 2]);
 }

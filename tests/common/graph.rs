@@ -8,6 +8,7 @@ pub struct Graph {
 }
 
 /// The value of an attribute.
+#[derive(Clone, Copy)]
 pub enum Attribute<'a> {
     Float(f32),
     Integer(i64),
@@ -18,6 +19,7 @@ pub use Attribute::{Float, Integer, Text};
 
 const FLOAT: u64 = 1;
 const UINT8: u64 = 2;
+const INT64: u64 = 7;
 
 impl Graph {
     /// A float input of `rank` dimensions of any length.
@@ -39,12 +41,18 @@ impl Graph {
         self.constant(name, shape, FLOAT, &bytes)
     }
 
+    /// An integer without dimensions.
+    #[must_use]
+    pub fn integer(self, name: &str, value: i64) -> Self {
+        self.constant(name, &[], INT64, &value.to_le_bytes())
+    }
+
     #[must_use]
     pub fn levels(self, name: &str, shape: &[u64], values: &[u8]) -> Self {
         self.constant(name, shape, UINT8, values)
     }
 
-    /// A node called after its first output. An operator of `ai.kokoro` has the domain in front: `ai.kokoro:DequantizeAdd`.
+    /// A node called after its output. An operator of `ai.kokoro` has the domain in front: `ai.kokoro:DequantizeAdd`.
     #[must_use]
     pub fn node(
         self,
@@ -53,9 +61,22 @@ impl Graph {
         output: &str,
         attributes: &[(&str, Attribute<'_>)],
     ) -> Self {
+        self.node_of(operator, inputs, &[output], attributes)
+    }
+
+    /// A node with any number of outputs, called after the first one.
+    #[must_use]
+    pub fn node_of(
+        self,
+        operator: &str,
+        inputs: &[&str],
+        outputs: &[&str],
+        attributes: &[(&str, Attribute<'_>)],
+    ) -> Self {
         let (domain, operator) = operator.split_once(':').unwrap_or(("", operator));
         let mut node: Vec<u8> = inputs.iter().flat_map(|input| field(1, input.as_bytes())).collect();
-        for (number, text) in [(2, output), (3, output), (4, operator), (7, domain)] {
+        node.extend(outputs.iter().flat_map(|output| field(2, output.as_bytes())));
+        for (number, text) in [(3, outputs[0]), (4, operator), (7, domain)] {
             node.extend(field(number, text.as_bytes()));
         }
         for (name, attribute) in attributes {

@@ -6,7 +6,7 @@
 use anyhow::{Context as _, Result, ensure};
 use kokoro_model::probe::{Probe, Tensor};
 use kokoro_model::{Runtime, SynthesizerOptions};
-use quantizer::calibration::{Errors, Point, Ranges, Selection, Statistics};
+use quantizer::calibration::{Edges, Errors, Point, Ranges, Selection, Statistics};
 use quantizer::calibration::{expose_errors, expose_statistics, points, prepare};
 use quantizer::model;
 use quantizer::proto::{GraphProto, ModelProto};
@@ -40,17 +40,23 @@ pub struct Calibration<'a> {
 }
 
 impl<'a> Calibration<'a> {
-    /// Rewrites a copy of `base`, and finds the convolutions that are `selected` in it.
+    /// Rewrites a copy of `base`, and finds the convolutions that are `selected` in it; of those that have `edges`, only what
+    /// lies between these is measured.
     ///
     /// # Errors
     /// [`Failure::Model`]: not a sound model, or a selected convolution that is not one over time with constant weights.
-    pub fn new(base: &'a Base, rewrites: Vec<&'static Pass>, selected: &Selection) -> Result<Self> {
+    pub fn new(
+        base: &'a Base,
+        rewrites: Vec<&'static Pass>,
+        selected: &Selection,
+        edges: &[Edges],
+    ) -> Result<Self> {
         let decoded = rewritten(base, &rewrites)?;
         let graph = model::graph(&decoded).context(Failure::Model)?;
         let nodes = graph.node.iter().filter(|node| selected.selects(node));
         let mut convolutions: Vec<String> = nodes.map(|node| node.name().to_owned()).collect();
         convolutions.sort();
-        let mut points = points(graph, selected)
+        let mut points = points(graph, selected, edges)
             .with_context(|| format!("`{}` cannot be calibrated", base.name))
             .context(Failure::Model)?;
         // ONNX Runtime begins with what is behind the last node that nothing reads. So a value is measured soon after it

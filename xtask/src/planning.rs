@@ -80,6 +80,7 @@ impl<'a> Planner<'a> {
         plan.check(base, &self.corpus).is_ok()
             && plan.tool == quantizer::VERSION
             && plan.calibration.clip_ratios == self.recipe.scheme.static_int8.clip_ratios
+            && plan.calibration.edges == self.recipe.scheme.static_int8.edges
     }
 
     /// The plan with every convolution that the recipe does not exclude: the one in the artifacts folder, unless it is of
@@ -92,7 +93,9 @@ impl<'a> Planner<'a> {
         let kept = Plan::load(&path).ok().filter(|plan| !fresh && self.is_current(plan, base));
         if let Some(plan) = kept {
             let rewrites = PASSES.iter().collect();
-            let calibration = Calibration::new(base, rewrites, &scheme::allowed(self.recipe)?)?;
+            let set = &self.recipe.scheme.static_int8;
+            let (allowed, edges) = (scheme::allowed(self.recipe)?, scheme::edges(&set.edges)?);
+            let calibration = Calibration::new(base, rewrites, &allowed, &edges)?;
             let all_rewrites = PASSES.iter().map(|pass| pass.name).eq(plan.rewrites.iter());
             if all_rewrites && plan.convolutions == calibration.convolutions() {
                 self.workspace.console().say(&format!("calibrated before: `{}`", path.display()));
@@ -110,15 +113,16 @@ impl<'a> Planner<'a> {
     /// calibrated, [`Failure::Usage`] for the recipe.
     pub fn make(&self, base: &Base, like: Option<&Plan>) -> Result<Plan> {
         let Self { workspace, recipe, fetcher, corpus, .. } = self;
-        let allowed = scheme::allowed(recipe)?;
+        let set = &recipe.scheme.static_int8;
+        let (allowed, edges) = (scheme::allowed(recipe)?, scheme::edges(&set.edges)?);
         let rewrites = like.map(Plan::passes).transpose()?.unwrap_or_else(|| PASSES.iter().collect());
-        let calibration = Calibration::new(base, rewrites.clone(), &allowed)?;
+        let calibration = Calibration::new(base, rewrites.clone(), &allowed, &edges)?;
         let known = |name: &String| calibration.convolutions().binary_search(name).is_ok();
         let convolutions = match like {
             Some(like) if like.convolutions.iter().all(known) => like.convolutions.clone(),
             _ => calibration.convolutions().to_vec(),
         };
-        let ratios = &recipe.scheme.static_int8.clip_ratios;
+        let ratios = &set.clip_ratios;
         let sentences = corpus.calibrating().count();
         // A model without such convolutions takes no runtime to find that out.
         let ranges = if calibration.is_empty() {
@@ -142,6 +146,7 @@ impl<'a> Planner<'a> {
                 sentences,
                 sha256: corpus.calibration_sha256(),
                 clip_ratios: ratios.clone(),
+                edges: set.edges.clone(),
             },
             ranges,
             sha256: crate::digest::Digest::of(&[]),

@@ -18,9 +18,9 @@ use serde::de::DeserializeOwned;
 pub use self::redirects::Redirects;
 pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel, platform_here};
 pub use self::schemes::{
-    BaseRecipe, BenchRecipe, ContestantRecipe, DnsmosRecipe, FidelityRecipe, FinerRecipe, Gates, Limits,
-    LinearInt8Recipe, PrepareRecipe, ProbeRecipe, RestoredBase, Schemes, SmokeRecipe, StaticInt8Recipe,
-    Thresholds, TuneRecipe, WeightsInt8Recipe,
+    BaseRecipe, BenchRecipe, ContestantRecipe, DnsmosRecipe, EdgesRecipe, FidelityRecipe, FinerRecipe,
+    FusedRecipe, Gates, Limits, LinearInt8Recipe, PrepareRecipe, ProbeRecipe, RestoredBase, Schemes,
+    SmokeRecipe, StaticInt8Recipe, Thresholds, TuneRecipe, WeightsInt8Recipe,
 };
 use crate::digest::Digest;
 use crate::failure::Failure;

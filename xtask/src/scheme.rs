@@ -2,13 +2,14 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
-use quantizer::calibration::Selection;
-use quantizer::schemes::{Bits, LinearInt8, Scheme, StaticInt8, WeightsInt8, pattern};
+use quantizer::calibration::{Edges, Selection};
+use quantizer::rewrite::PASSES;
+use quantizer::schemes::{Bits, FusedFloat, FusedInt8, LinearInt8, Scheme, StaticInt8, WeightsInt8, pattern};
 use regex::Regex;
 
 use crate::failure::Failure;
 use crate::plan::Plan;
-use crate::recipe::{FinerRecipe, Recipe, Thresholds};
+use crate::recipe::{EdgesRecipe, FinerRecipe, Recipe, Thresholds};
 
 /// A scheme of the quantizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -19,11 +20,16 @@ pub enum SchemeName {
     WeightsInt8,
     /// Convolutions computed in INT8 with the plan's activation ranges, every other large weight stored as INT8
     StaticInt8,
+    /// static-int8 with the operators of `kokoro-model` between its convolutions: for its engine alone, and the fastest
+    FusedInt8,
+    /// The float model with the operators of `kokoro-model` between its convolutions: for its engine alone, as exact as float
+    FusedFloat,
 }
 
 impl SchemeName {
     /// All of them, in the order in which they are made.
-    pub const ALL: [Self; 3] = [Self::LinearInt8, Self::WeightsInt8, Self::StaticInt8];
+    pub const ALL: [Self; 5] =
+        [Self::LinearInt8, Self::WeightsInt8, Self::StaticInt8, Self::FusedInt8, Self::FusedFloat];
 
     /// The name in recipes, file names and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -31,6 +37,8 @@ impl SchemeName {
             Self::LinearInt8 => "linear-int8",
             Self::WeightsInt8 => "weights-int8",
             Self::StaticInt8 => "static-int8",
+            Self::FusedInt8 => "fused-int8",
+            Self::FusedFloat => "fused-float",
         }
     }
 
@@ -45,12 +53,14 @@ impl SchemeName {
             Self::LinearInt8 => &recipe.scheme.linear_int8.gates,
             Self::WeightsInt8 => &recipe.scheme.weights_int8.gates,
             Self::StaticInt8 => &recipe.scheme.static_int8.gates,
+            Self::FusedInt8 => &recipe.scheme.fused_int8.gates,
+            Self::FusedFloat => &recipe.scheme.fused_float.gates,
         }
     }
 
     /// Whether the scheme follows a [`Plan`].
     pub fn takes_a_plan(self) -> bool {
-        self == Self::StaticInt8
+        matches!(self, Self::StaticInt8 | Self::FusedInt8)
     }
 
     /// The scheme as the recipe sets it, and the `plan` if it [takes one](Self::takes_a_plan).
@@ -70,6 +80,8 @@ impl SchemeName {
                 scheme.map(|scheme| Box::new(scheme) as _)
             }
             Self::StaticInt8 => static_int8(recipe, plan).map(|scheme| Box::new(scheme) as _),
+            Self::FusedInt8 => static_int8(recipe, plan).map(|scheme| Box::new(FusedInt8(scheme)) as _),
+            Self::FusedFloat => Ok(Box::new(FusedFloat { rewrites: PASSES.iter().collect() })),
         };
         scheme.with_context(|| format!("`scheme.{}`", self.as_str())).context(Failure::Usage)
     }
@@ -83,6 +95,18 @@ pub fn allowed(recipe: &Recipe) -> Result<Selection> {
     let exclude = compile(recipe.scheme.static_int8.exclude.as_deref());
     let exclude = exclude.context("`scheme.static-int8`").context(Failure::Usage)?;
     Ok(Selection { include: None, exclude })
+}
+
+/// The edges that a recipe or a plan names.
+///
+/// # Errors
+/// [`Failure::Usage`] for a pattern that is no regular expression.
+pub fn edges(named: &[EdgesRecipe]) -> Result<Vec<Edges>> {
+    let compiled = named.iter().map(|EdgesRecipe { pattern: text, positions, times }| {
+        Ok(Edges { pattern: pattern(text)?, positions: usize::from(*positions), times: *times })
+    });
+    let compiled: Result<_> = compiled.collect();
+    compiled.context("`edges`").context("`scheme.static-int8`").context(Failure::Usage)
 }
 
 /// The scheme `static-int8` as the recipe and the plan set it.
@@ -101,6 +125,8 @@ pub(crate) fn static_int8(recipe: &Recipe, plan: Option<&Plan>) -> Result<Static
         rewrites: plan.passes()?,
         convolutions: plan.selection()?,
         ranges: plan.ranges.clone(),
+        // Those that the ranges were measured without.
+        edges: edges(&plan.calibration.edges)?,
         weight_levels: set.weight_levels,
         lookup_levels: set.lookup_levels,
         weights: weights(set.min_elements, None, &set.finer)?,

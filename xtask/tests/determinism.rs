@@ -31,7 +31,8 @@ fn made(surroundings: &Surroundings, plan: &Path) -> Vec<(PathBuf, Digest)> {
         fs_err::copy(plan.join(name), program.path(name)).unwrap();
     }
     let arguments = ["quantize", "--offline", "--artifacts", "artifacts", "--model", "convolved.onnx"];
-    let arguments = [&arguments[..], &["--plan", PLAN[0], "--only", "provider"]].concat();
+    let schemes = SchemeName::ALL.map(|scheme| ["--scheme", scheme.as_str()]).concat();
+    let arguments = [&arguments[..], &["--plan", PLAN[0], "--only", "provider"], &schemes].concat();
     let ended = program.run_wrapped(&surroundings.wrapper, &arguments, &surroundings.variables);
     assert_eq!(ended.code, Some(0), "{surroundings:?}: {}", ended.errors);
     let staged = program.path("artifacts/staged");

@@ -1,17 +1,18 @@
-//! Tables beside what they stand for, on the pinned ONNX Runtime: the same graph by `static-int8`, once computed and once
-//! looked up.
+//! Tables, and the operators of `kokoro-model`, beside what they stand for, on the pinned ONNX Runtime: the same graph by
+//! `static-int8`, once computed, once looked up, and fused.
 
 mod support;
 
 use kokoro_model::SynthesizerOptions;
 use kokoro_model::probe::{Graph, Tensor};
 use quantizer::calibration::{Channel, Ranges, Selection};
+use quantizer::fuse::DOMAIN;
 use quantizer::graph::node;
 use quantizer::proto::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
     tensor_shape_proto::Dimension, type_proto,
 };
-use quantizer::schemes::{self, StaticInt8, WeightsInt8};
+use quantizer::schemes::{self, FusedFloat, FusedInt8, Scheme, StaticInt8, WeightsInt8};
 use quantizer::{model, tensor};
 use support::program::runtime;
 
@@ -61,26 +62,47 @@ fn two_blocks() -> ModelProto {
     ModelProto { ir_version: Some(9), opset_import: vec![opset], graph: Some(graph), ..Default::default() }
 }
 
-fn quantized(lookup_levels: Option<u16>) -> Vec<u8> {
+fn scheme(lookup_levels: Option<u16>) -> StaticInt8 {
     let channel = Channel { low: -4.0, high: 8.0, mean: 0.3, mean_square: 2.0 };
     let values = ["a", "b", "between", "y"].map(|name| (name.to_owned(), vec![channel; CHANNELS]));
-    let scheme = StaticInt8 {
+    StaticInt8 {
         rewrites: vec![],
         convolutions: Selection::default(),
         ranges: Ranges { values: values.into() },
+        edges: vec![],
         weight_levels: 127,
         lookup_levels,
         weights: WeightsInt8 { min_elements: 4096, exclude: None, finer: vec![] },
-    };
+    }
+}
+
+/// What the scheme makes of the two blocks; `operators` is how many tables or operators of our own there must be.
+fn made(scheme: &dyn Scheme, operators: usize) -> Vec<u8> {
     let mut model = two_blocks();
-    schemes::quantize(&mut model, &scheme).unwrap();
-    let tables =
-        model.graph.iter().flat_map(|graph| &graph.node).filter(|node| node.op_type() == "GatherElements");
-    assert_eq!(tables.count(), if lookup_levels.is_some() { 2 } else { 0 });
+    schemes::quantize(&mut model, scheme).unwrap();
+    let is_one = |node: &&NodeProto| node.op_type() == "GatherElements" || node.domain() == DOMAIN;
+    assert_eq!(model.graph.iter().flat_map(|graph| &graph.node).filter(is_one).count(), operators);
+    encoded(&model)
+}
+
+fn encoded(model: &ModelProto) -> Vec<u8> {
     let mut bytes = Vec::new();
-    model::encode(&model, &mut bytes).unwrap();
+    model::encode(model, &mut bytes).unwrap();
     bytes
 }
+
+fn open(name: &str, bytes: &[u8]) -> Graph {
+    Graph::from_bytes(&runtime(), name, bytes, &SynthesizerOptions::default()).unwrap()
+}
+
+/// The root mean square of the difference.
+fn distance(to: &Tensor, from: &Tensor) -> f32 {
+    assert_eq!((&to.shape, to.values.len()), (&from.shape, from.values.len()));
+    let squares = to.values.iter().zip(&from.values).map(|(to, from)| (to - from).powi(2));
+    (squares.sum::<f32>() / to.values.len() as f32).sqrt()
+}
+
+const SHAPES: [(usize, usize); 3] = [(1, 1), (1, 300), (2, 211)];
 
 /// A sine that grows, with a part that is far outside of what calibration saw.
 fn signal(batch: usize, length: usize) -> Tensor {
@@ -94,26 +116,14 @@ fn signal(batch: usize, length: usize) -> Tensor {
 
 #[test]
 fn a_table_says_what_the_operators_say() {
-    let runtime = runtime();
-    let options = SynthesizerOptions::default();
-    let open = |name: &str, bytes: &[u8]| Graph::from_bytes(&runtime, name, bytes, &options).unwrap();
-    let mut computed = open("computed", &quantized(None));
-    let mut float = open("float", &{
-        let mut bytes = Vec::new();
-        model::encode(&two_blocks(), &mut bytes).unwrap();
-        bytes
-    });
+    let mut computed = open("computed", &made(&scheme(None), 0));
+    let mut float = open("float", &encoded(&two_blocks()));
     for levels in [512, 4096] {
-        let mut looked_up = open("looked up", &quantized(Some(levels)));
-        for (batch, length) in [(1, 1), (1, 300), (2, 211)] {
+        let mut looked_up = open("looked up", &made(&scheme(Some(levels)), 2));
+        for (batch, length) in SHAPES {
             let x = signal(batch, length);
             let [a, b, exact] = [&mut computed, &mut looked_up, &mut float]
                 .map(|graph| graph.run(&[("x", &x)]).unwrap().remove("y").unwrap());
-            assert_eq!((&a.shape, a.values.len()), (&b.shape, b.values.len()));
-            let distance = |to: &Tensor, from: &Tensor| {
-                let squares = to.values.iter().zip(&from.values).map(|(to, from)| (to - from).powi(2));
-                (squares.sum::<f32>() / to.values.len() as f32).sqrt()
-            };
             let (computed, looked_up, between) =
                 (distance(&a, &exact), distance(&b, &exact), distance(&a, &b));
             println!(
@@ -121,6 +131,26 @@ fn a_table_says_what_the_operators_say() {
             );
             // A step is 12/255. An index adds a part of one, and what saturates does so in both.
             assert!(between < 0.04 && looked_up < computed * 1.01 + 0.01);
+        }
+    }
+}
+
+/// An operator of ours differs by roundings. Where these tip a level, that is one step in a few elements.
+#[test]
+fn a_fused_operator_says_what_the_operators_say() {
+    let float = FusedFloat { rewrites: vec![] };
+    for (computed, fused, most) in [
+        (made(&scheme(None), 0), made(&FusedInt8(scheme(None)), 2), 0.005),
+        (encoded(&two_blocks()), made(&float, 2), 2e-5),
+    ] {
+        let (mut computed, mut fused) = (open("computed", &computed), open("fused", &fused));
+        for (batch, length) in SHAPES {
+            let x = signal(batch, length);
+            let [a, b] = [&mut computed, &mut fused]
+                .map(|graph| graph.run(&[("x", &x)]).unwrap().remove("y").unwrap());
+            let between = distance(&a, &b);
+            println!("{batch} x {length}: {between} between");
+            assert!(between < most, "{between}");
         }
     }
 }

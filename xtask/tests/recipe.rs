@@ -153,6 +153,28 @@ fn complaints_name_the_key() {
 }
 
 #[test]
+fn complaints_about_edges_name_the_pattern() {
+    let cases = [
+        (
+            "positions = 320",
+            "positions = 0",
+            "`scheme.static-int8.edges.positions` of `/generator/resblocks\\.[345]/`: expected at least 1",
+        ),
+        ("times = 8.0", "times = 0.5", "`scheme.static-int8.edges.times` of `/generator/resblocks\\.[012]/`"),
+        ("positions = 320", "frames = 320", "unknown field `frames`"),
+        (
+            "resblocks\\\\.[345]/\"\npositions",
+            "resblocks(\"\npositions",
+            "`scheme.static-int8.edges.pattern`",
+        ),
+    ];
+    for (old, new, expected) in cases {
+        let message = complaint("kokoro-v1.0.toml", old, new, Recipe::load);
+        assert!(message.contains(expected), "`{new}`: no `{expected}` in: {message}");
+    }
+}
+
+#[test]
 fn complaints_about_the_runtime_name_the_platform() {
     let cases = [
         ("at_most_bytes = 67108864", "at_most_bytes = 0", "platform `linux-x86_64`, `source.archive`"),

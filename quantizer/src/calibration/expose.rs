@@ -20,12 +20,12 @@ pub fn expose_statistics(graph: &mut GraphProto, points: &[Point]) -> Result<Vec
     let mut addition = Addition::new(graph, points)?;
     let rows = [("ReduceMin", ""), ("ReduceMax", ""), ("ReduceMean", ""), ("ReduceMean", "square")];
     for point in points {
+        let body = addition.body(point);
         let mut made = Vec::new();
         for (index, (op, what)) in rows.into_iter().enumerate() {
-            let mut value = point.value.clone();
+            let mut value = body.clone();
             if what == "square" {
-                value =
-                    addition.node("Mul", &[&point.value, &point.value], &format!("{}/square", point.value));
+                value = addition.node("Mul", &[&body, &body], &format!("{}/square", point.value));
             }
             made.push(addition.reduce(op, &value, &format!("{}/statistic.{index}", point.value)));
         }
@@ -53,7 +53,8 @@ pub fn expose_errors(
     let mut addition = Addition::new(graph, points)?;
     for point in points {
         let channels = ranges.of(&point.value, point.channels)?;
-        let loudness = addition.loudness(&point.value);
+        let body = addition.body(point);
+        let loudness = addition.loudness(&body);
         let mut made = Vec::new();
         for (index, &ratio) in ratios.iter().enumerate() {
             let name = |what: &str| format!("{}/{what}.{index}", point.value);
@@ -62,11 +63,11 @@ pub fn expose_errors(
             let (scale, zero) = (name("scale"), name("zero"));
             addition.tensors.push(tensor::from_f32(&scale, &[point.channels], &scales));
             addition.tensors.push(tensor::from_u8(&zero, &[point.channels], &zeros));
-            let levels = addition.node("QuantizeLinear", &[&point.value, &scale, &zero], &name("levels"));
+            let levels = addition.node("QuantizeLinear", &[&body, &scale, &zero], &name("levels"));
             addition.on_channels();
             let near = addition.node("DequantizeLinear", &[&levels, &scale, &zero], &name("near"));
             addition.on_channels();
-            let off = addition.node("Sub", &[&point.value, &near], &name("off"));
+            let off = addition.node("Sub", &[&body, &near], &name("off"));
             let relative = addition.node("Div", &[&off, &loudness], &name("relative"));
             made.push(addition.reduce("ReduceSumSquare", &relative, &name("error")));
         }
@@ -87,6 +88,9 @@ const AXES: &str = "calibration/axes";
 const CHANNELS: &str = "calibration/channels";
 const TIME: &str = "calibration/time";
 
+/// The initializer that stands for no positions.
+const NOTHING: &str = "calibration/nothing";
+
 /// The initializers that hold the floor of loudness, as a part of its mean and as what keeps silence from 0 / 0.
 const FLOOR: &str = "calibration/floor";
 const LEAST: &str = "calibration/least";
@@ -104,6 +108,7 @@ impl Addition {
             tensor::from_i64(AXES, &[2], &[0, 2]),
             tensor::from_i64(CHANNELS, &[1], &[1]),
             tensor::from_i64(TIME, &[1], &[2]),
+            tensor::from_i64(NOTHING, &[1], &[0]),
             tensor::from_f32(FLOOR, &[], &[0.1]),
             tensor::from_f32(LEAST, &[], &[1e-12]),
         ];
@@ -125,6 +130,26 @@ impl Addition {
     /// A reduction of [N, C, T] to [1, C, 1].
     fn reduce(&mut self, op: &str, value: &str, output: &str) -> String {
         self.node(op, &[value, AXES], output)
+    }
+
+    /// What is measured of a point: what lies between its edges, and all of it where that is nothing.
+    fn body(&mut self, point: &Point) -> String {
+        let Point { value, edges, .. } = point;
+        if *edges == 0 {
+            return value.clone();
+        }
+        let name = |what: &str| format!("{value}/{what}");
+        let (one, both) = (name("edge"), name("edges"));
+        self.tensors.push(tensor::from_i64(&one, &[1], &[*edges as i64]));
+        self.tensors.push(tensor::from_i64(&both, &[1], &[2 * *edges as i64]));
+        let length = self.node("Shape", &[value], &name("length"));
+        if let Some(node) = self.nodes.last_mut() {
+            node.attribute.extend([integer_attribute("start", 2), integer_attribute("end", 3)]);
+        }
+        let longer = self.node("Greater", &[&length, &both], &name("longer"));
+        let start = self.node("Where", &[&longer, &one, NOTHING], &name("start"));
+        let end = self.node("Sub", &[&length, &start], &name("end"));
+        self.node("Slice", &[value, &start, &end, TIME], &name("body"))
     }
 
     /// How loud a value [N, C, T] is at each time, as an amplitude [N, 1, T].

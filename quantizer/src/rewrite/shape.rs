@@ -29,6 +29,7 @@ pub fn infer(node: &NodeProto, position: usize, facts: &Facts<'_>) -> Option<Dim
         | "Reciprocal"
         | "Relu"
         | "Round"
+        | "ScatterElements"
         | "Sigmoid"
         | "Sin"
         | "Softmax"

@@ -2,22 +2,26 @@
 
 mod balance;
 mod convolution;
+mod edges;
 mod lookup;
+mod nodes;
 mod weights;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rayon::prelude::*;
 
 use super::{Scheme, Summary, WeightsInt8};
-use crate::calibration::{Ranges, Selection};
+use crate::calibration::{Edges, Ranges, Selection};
 use crate::error::Result;
 use crate::graph::{View, integer_attribute, node};
 use crate::proto::{GraphProto, NodeProto, TensorProto};
-use crate::rewrite::{self, Pass};
-use crate::tensor;
+use crate::rewrite::{self, Facts, Pass};
+use crate::{order, tensor};
 use balance::Input;
 use convolution::Convolution;
+pub use edges::EDGES;
+use edges::Edged;
 use weights::Weights;
 
 /// Convolutions as `QLinearConv` with one activation scale for each channel on both of its sides, which the operator
@@ -41,7 +45,9 @@ use weights::Weights;
 ///
 /// Between a norm and a convolution in INT8, the function that the graph applies can be [looked up](Self::lookup_levels).
 ///
-/// The model must be of opset 13 or later, with look-ups of opset 18 or later.
+/// Where both ends of time are far larger than what lies between, these can be [computed apart](Self::edges).
+///
+/// The model must be of opset 13 or later, with look-ups or edges of opset 18 or later.
 pub struct StaticInt8 {
     /// The exact rewrites that run first, in this order.
     pub rewrites: Vec<&'static Pass>,
@@ -49,6 +55,9 @@ pub struct StaticInt8 {
     pub convolutions: Selection,
     /// The calibrated ranges of their inputs and outputs.
     pub ranges: Ranges,
+    /// Convolutions that compute the ends of a sentence apart, where ranges are of what lies between; the first entry that
+    /// means one decides.
+    pub edges: Vec<Edges>,
     /// The largest level of a weight: 127, or 64 for machines that add two products in 16 bits.
     pub weight_levels: u8,
     /// How many levels a float has that a table is indexed by; with none, what stands between norms and convolutions is
@@ -64,28 +73,31 @@ impl Scheme for StaticInt8 {
     }
 
     fn apply(&self, graph: &mut GraphProto) -> Result<Summary> {
-        rewrite::apply(graph, self.rewrites.iter().copied())?;
-        let made = self.convolutions(graph)?;
-        let convolutions = made.len();
-        replace(graph, made);
-        if convolutions > 0 {
-            let middle = tensor::from_u8(MIDDLE, &[], &[convolution::MIDDLE]);
-            graph.initializer.extend([tensor::from_f32(ONE, &[], &[1.0]), middle]);
-        }
-        crate::dead::remove(graph);
-        if let Some(levels) = self.lookup_levels {
-            lookup::look_up(graph, levels, &self.ranges)?;
-        }
-        let summary = self.weights.apply(graph)?;
-        // Notes on the shapes of inner values, many of which are gone: 150 kB of Kokoro that no runtime needs.
-        graph.value_info.clear();
-        Ok(Summary { quantized: summary.quantized + convolutions, convolutions, ..summary })
+        self.apply_with(graph, |graph, edged| match self.lookup_levels {
+            Some(levels) => lookup::look_up(graph, levels, &self.ranges, &self.edges, edged).map(drop),
+            None => Ok(()),
+        })
     }
 }
 
-/// The scale and the zero point of all that `QLinearConv` takes and gives: its own units, and the middle of them.
-const ONE: &str = "static-int8/one";
-const MIDDLE: &str = "static-int8/middle";
+/// The scale of all that `QLinearConv` takes and gives, its own units; and the zero point of all weights.
+const ONE: &str = "q/one";
+const ZERO: &str = "q/zero";
+
+/// The name of a zero point of what `QLinearConv` takes and gives, which is there once for all of them.
+fn zero_point(zero: u8) -> String {
+    format!("q/zero.{zero}")
+}
+
+/// What takes the place of all convolutions.
+struct Made {
+    /// By the position of the convolution's node.
+    replacements: BTreeMap<usize, Replacement>,
+    /// The zero points, each of them once.
+    zeros: Vec<TensorProto>,
+    /// What is computed for edges.
+    edged: Edged,
+}
 
 /// What takes the place of one node.
 struct Replacement {
@@ -94,14 +106,42 @@ struct Replacement {
 }
 
 impl StaticInt8 {
-    /// What takes the place of each selected convolution, by the position of its node.
-    fn convolutions(&self, graph: &GraphProto) -> Result<BTreeMap<usize, Replacement>> {
+    /// The scheme, with `between` for what stands between the convolutions.
+    pub(super) fn apply_with(
+        &self,
+        graph: &mut GraphProto,
+        between: impl FnOnce(&mut GraphProto, &mut Edged) -> Result<()>,
+    ) -> Result<Summary> {
+        rewrite::apply(graph, self.rewrites.iter().copied())?;
+        order::sort(graph)?;
+        let Made { replacements, zeros, mut edged } = self.convolutions(graph)?;
+        let convolutions = replacements.len();
+        replace(graph, replacements);
+        if convolutions > 0 {
+            graph.initializer.extend([tensor::from_f32(ONE, &[], &[1.0]), tensor::from_i8(ZERO, &[], &[0])]);
+            graph.initializer.extend(zeros);
+        }
+        crate::dead::remove(graph);
+        between(graph, &mut edged)?;
+        edged.finish(graph);
+        crate::dead::remove(graph);
+        let summary = self.weights.apply(graph)?;
+        // Notes on the shapes of inner values, many of which are gone: 150 kB of Kokoro that no runtime needs.
+        graph.value_info.clear();
+        Ok(Summary { quantized: summary.quantized + convolutions, convolutions, ..summary })
+    }
+
+    /// What takes the place of the selected convolutions. The graph must be sorted.
+    fn convolutions(&self, graph: &GraphProto) -> Result<Made> {
         let view = View::new(graph);
         let selected: Vec<usize> =
             (0..graph.node.len()).filter(|&index| self.convolutions.selects(&graph.node[index])).collect();
         let convolutions = selected
             .par_iter()
-            .map(|&index| Convolution::read(&graph.node[index], &view, &self.ranges))
+            .map(|&index| {
+                let node = &graph.node[index];
+                Convolution::read(node, &view, &self.ranges, Edges::of(&self.edges, node))
+            })
             .collect::<Result<Vec<_>>>()?;
 
         // One quantized form of each value, for all convolutions that read it.
@@ -117,20 +157,28 @@ impl StaticInt8 {
                 Ok((*value, Input::balanced(channels, readers, self.weight_levels)))
             })
             .collect::<Result<_>>()?;
+        let mut edged = Edged::new(&convolutions, &Facts::new(&view));
         let weights: Vec<Weights> = convolutions
             .par_iter()
-            .map(|convolution| Weights::quantize(convolution, &inputs[convolution.input], self.weight_levels))
+            .map(|convolution| {
+                let input = &inputs[convolution.input];
+                Weights::quantize(convolution, input, self.weight_levels, edged.times(convolution))
+            })
             .collect();
 
+        let zeros: BTreeSet<u8> =
+            inputs.values().map(|input| input.zero).chain([convolution::MIDDLE]).collect();
+        let zeros = zeros.into_iter().map(|zero| tensor::from_u8(&zero_point(zero), &[], &[zero]));
         let mut quantized = HashSet::new();
         let jobs = selected.iter().zip(&convolutions).zip(&weights);
-        Ok(jobs
+        let replacements = jobs
             .map(|((&index, convolution), weights)| {
                 let input = quantized.insert(convolution.input).then(|| &inputs[convolution.input]);
                 let zero = inputs[convolution.input].zero;
-                (index, replacement(&graph.node[index], convolution, weights, input, zero))
+                (index, replacement(&graph.node[index], convolution, weights, input, zero, &mut edged))
             })
-            .collect())
+            .collect();
+        Ok(Made { replacements, zeros: zeros.collect(), edged })
     }
 }
 
@@ -141,6 +189,7 @@ fn replacement(
     weights: &Weights,
     input: Option<&Input>,
     zero: u8,
+    edged: &mut Edged,
 ) -> Replacement {
     let Convolution { input: value, output, .. } = *convolution;
     let (mut nodes, mut tensors) = (Vec::new(), Vec::new());
@@ -154,23 +203,22 @@ fn replacement(
             node("QuantizeLinear", format!("{value}_QuantizeLinear"), &[value, &scale, &zeros], &[&levels]);
         quantize.attribute.push(integer_attribute("axis", 1));
         nodes.push(quantize);
+        nodes.extend(edged.quantize(value, &scale, &zeros));
     }
 
     let name = |what: &str| format!("{output}_{what}");
     let outputs = [convolution.outputs];
     let dims = [convolution.outputs, convolution.per_group, convolution.kernel];
     tensors.extend([
-        tensor::from_u8(&name("input_zero_point"), &[], &[zero]),
         tensor::from_i8(&name("weight"), &dims, &weights.levels),
         tensor::from_f32(&name("weight_scale"), &outputs, &weights.multipliers),
-        tensor::from_i8(&name("weight_zero_point"), &outputs, &vec![0; convolution.outputs]),
         tensor::from_i32(&name("bias"), &outputs, &weights.bias),
         tensor::from_f32(&name("scale"), &outputs, &convolution.output_scales),
         tensor::from_u8(&name("zero_point"), &outputs, &convolution.output_zeros),
     ]);
-    let [zero, weight, weight_scale, weight_zero, bias] =
-        ["input_zero_point", "weight", "weight_scale", "weight_zero_point", "bias"].map(name);
-    let inputs = [&levels, ONE, &zero, &weight, &weight_scale, &weight_zero, ONE, MIDDLE, &bias];
+    let [weight, weight_scale, bias] = ["weight", "weight_scale", "bias"].map(name);
+    let [zero, middle] = [zero, convolution::MIDDLE].map(zero_point);
+    let inputs = [&levels, ONE, &zero, &weight, &weight_scale, ZERO, ONE, &middle, &bias];
     let product = name("quantized_output");
     let mut convolve = node("QLinearConv", old.name(), &inputs, &[&product]);
     // The attributes of Conv and QLinearConv are the same.
@@ -182,6 +230,11 @@ fn replacement(
         &[output],
     );
     dequantize.attribute.push(integer_attribute("axis", 1));
+    let bias = |name: &str| tensor::from_i32(name, &outputs, &weights.edge_bias);
+    if let Some((added, bias)) = edged.convolve(convolution, &convolve, &mut dequantize, bias) {
+        nodes.extend(added);
+        tensors.push(bias);
+    }
     nodes.extend([convolve, dequantize]);
     Replacement { nodes, tensors }
 }

@@ -1,7 +1,7 @@
 //! What is measured, and what follows from it.
 
 use quantizer::calibration::{
-    Channel, Errors, Point, Selection, Statistics, expose_errors, expose_statistics, points,
+    Channel, Edges, Errors, Point, Selection, Statistics, expose_errors, expose_statistics, points,
 };
 use quantizer::{census, check, tensor};
 
@@ -12,18 +12,23 @@ fn points_are_the_ends_of_what_is_selected() {
     let layout = Layout { groups: 2, ..Layout::plain(4, 3, 1) };
     let mut graph = one_convolution(&layout, &[0.0; 12], &[0.0; 4]);
     graph.node.push(layout.node("again", &["x", "w"], "z"));
-    let found = points(&graph, &Selection::default()).unwrap();
-    let point = |value: &str, channels| Point { value: value.into(), channels };
+    let found = points(&graph, &Selection::default(), &[]).unwrap();
+    let point = |value: &str, channels| Point { value: value.into(), channels, edges: 0 };
     assert_eq!(found, [point("x", 6), point("y", 4), point("z", 4)]);
     let none =
         Selection { exclude: Some(quantizer::schemes::pattern("a|c").unwrap()), ..Selection::default() };
-    assert_eq!(points(&graph, &none).unwrap(), []);
+    assert_eq!(points(&graph, &none, &[]).unwrap(), []);
+    // Of what a convolution without edges reads as well, all is measured.
+    let ends = Edges { pattern: quantizer::schemes::pattern("^conv$").unwrap(), positions: 3, times: 2.0 };
+    let found =
+        points(&graph, &Selection::default(), &[ends.clone(), Edges { positions: 9, ..ends }]).unwrap();
+    assert_eq!(found, [point("x", 6), Point { edges: 3, ..point("y", 4) }, point("z", 4)]);
 }
 
 #[test]
 fn measuring_adds_outputs_and_changes_nothing_else() {
     let before = one_convolution(&Layout::plain(2, 2, 1), &[0.5; 4], &[0.0; 2]);
-    let points = points(&before, &Selection::default()).unwrap();
+    let points = points(&before, &Selection::default(), &[]).unwrap();
     let mut graph = before.clone();
     let outputs = expose_statistics(&mut graph, &points).unwrap();
     assert_eq!(outputs, ["x/statistics", "y/statistics"]);
@@ -46,7 +51,7 @@ fn measuring_adds_outputs_and_changes_nothing_else() {
 
 #[test]
 fn runs_are_merged_and_clipped_by_hand() {
-    let point = Point { value: "y".into(), channels: 2 };
+    let point = Point { value: "y".into(), channels: 2, edges: 0 };
     let mut statistics = Statistics::default();
     // Rows: least, largest, mean, mean of squares.
     statistics.add(&point, &[-1.0, 2.0, 4.0, 6.0, 1.0, 3.0, 2.0, 10.0]).unwrap();

@@ -55,7 +55,7 @@ fn pads_stand_for_zero() {
         ranges(&[("x", vec![channel(-51.0, 204.0, 1.0)]), ("y", vec![channel(-12_800.0, 12_700.0, 1.0)])]);
     let (graph, _) = quantized(graph, &scheme(known));
     assert_eq!(integers(&graph, "x_quantized_zero_point"), [51]);
-    assert_eq!(integers(&graph, "y_input_zero_point"), [51]);
+    assert_eq!(integers(&graph, "q/zero.51"), [51]);
     let known = evaluate(&graph, &[vec![100.0, 0.0, 0.0]]);
     assert_eq!(known["y"].rows, [[12_700.0, 100.0, 0.0]]);
 }

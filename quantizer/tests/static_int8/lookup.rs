@@ -1,17 +1,18 @@
 //! Which functions become tables, and how these are made.
 
+use quantizer::calibration::Edges;
 use quantizer::graph::{integer_attribute, node};
 use quantizer::proto::attribute_proto::AttributeType;
 use quantizer::proto::{AttributeProto, GraphProto, NodeProto};
 use quantizer::schemes::StaticInt8;
 use quantizer::tensor;
 
-use super::support::{Layout, channel, quantized, ranges, scheme, value};
+use super::support::{Layout, channel, float, quantized, ranges, scheme, value};
 
-const CHANNELS: usize = 2;
+pub const CHANNELS: usize = 2;
 
 /// A norm with the value `{name}/norm`.
-fn norm(name: &str, input: &str) -> NodeProto {
+pub fn norm(name: &str, input: &str) -> NodeProto {
     let output = format!("{name}/norm");
     let mut norm = node("InstanceNormalization", &output, &[input, "gamma", "beta"], &[&output]);
     norm.attribute.push(AttributeProto {
@@ -24,7 +25,7 @@ fn norm(name: &str, input: &str) -> NodeProto {
 }
 
 /// `y = r + sin²(αr)/α` of `{name}/norm`, as the value `name`.
-fn snake(name: &str) -> Vec<NodeProto> {
+pub fn snake(name: &str) -> Vec<NodeProto> {
     let inner = |what: &str| format!("{name}/{what}");
     let [argument, angle, sine, square, part] = ["norm", "angle", "sine", "square", "part"].map(inner);
     vec![
@@ -37,7 +38,7 @@ fn snake(name: &str) -> Vec<NodeProto> {
 }
 
 /// Norm, Snake and convolution, twice: the first from a float, the second from what the first put out.
-fn two_chains() -> GraphProto {
+pub fn two_chains() -> GraphProto {
     let layout = Layout::plain(CHANNELS, CHANNELS, 1);
     let nodes = [
         vec![norm("a", "x")],
@@ -55,21 +56,13 @@ fn two_chains() -> GraphProto {
             tensor::from_f32("gamma", &[CHANNELS], &[1.0, 0.5]),
             tensor::from_f32("beta", &[CHANNELS], &[0.0, 0.25]),
         ],
-        input: vec![rank_3("x")],
+        input: vec![float("x", &[0; 3])],
         output: vec![value("y")],
         ..Default::default()
     }
 }
 
-fn rank_3(name: &str) -> quantizer::proto::ValueInfoProto {
-    use quantizer::proto::{TensorShapeProto, TypeProto, tensor_shape_proto::Dimension, type_proto};
-    let shape = TensorShapeProto { dim: vec![Dimension::default(); 3] };
-    let tensor = type_proto::Tensor { elem_type: Some(1), shape: Some(shape) };
-    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-    quantizer::proto::ValueInfoProto { r#type: Some(kind), ..value(name) }
-}
-
-fn with_tables() -> StaticInt8 {
+pub fn with_tables() -> StaticInt8 {
     let all = ["a", "b", "b/in", "y"].map(|name| (name, vec![channel(-2.0, 6.0, 1.0); CHANNELS]));
     StaticInt8 { lookup_levels: Some(512), ..scheme(ranges(&all)) }
 }
@@ -200,6 +193,18 @@ fn a_float_convolution_reads_floats_from_its_table() {
         (2, 0, 2)
     );
     assert!(graph.initializer.iter().any(|tensor| tensor.name() == "lookup/ramp.1024"));
+    // Where ranges leave edges out, it reaches twice as far again.
+    let pattern = quantizer::schemes::pattern("first|second").unwrap();
+    scheme.edges = vec![Edges { pattern, positions: 3, times: 2.0 }];
+    let wider = quantized(two_chains(), &scheme).0;
+    assert!(wider.initializer.iter().any(|tensor| tensor.name() == "lookup/ramp.2048"));
+    let first = |graph: &GraphProto| {
+        let found = graph.initializer.iter().find(|tensor| tensor.name() == "lookup/0/first");
+        tensor::to_f32(found.unwrap()).unwrap()[0]
+    };
+    // Snake is near its argument where that is far out.
+    assert!((first(&wider) / first(&graph) - 2.0).abs() < 0.2);
+    scheme.edges.clear();
     // Without ranges nobody knows how far a table must reach.
     scheme.ranges.values.remove("b");
     assert_eq!(count(&quantized(two_chains(), &scheme).0, "GatherElements"), 1);

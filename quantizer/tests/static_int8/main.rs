@@ -2,6 +2,8 @@
 //! convolution.
 
 mod calibration;
+mod edges;
+mod fused;
 mod integers;
 mod lookup;
 mod reference;

@@ -68,20 +68,21 @@ fn values_without_sound_ranges_are_named() {
 
 #[test]
 fn measurements_that_do_not_fit_are_named() {
-    let point = Point { value: "y".into(), channels: 2 };
+    let point = Point { value: "y".into(), channels: 2, edges: 0 };
     let mut statistics = calibration::Statistics::default();
     let error = statistics.add(&point, &[0.0; 7]).unwrap_err();
     assert_eq!(error.to_string(), "tensor `y`: expected 8 measured numbers, found 7");
     let error = statistics.add(&point, &[0.0, 1.0, f32::NAN, 0.0, 0.0, 0.0, 0.0, 0.0]).unwrap_err();
     assert_eq!(error.to_string(), "tensor `y`: expected finite measurements, found NaN at 2");
-    let error = calibration::expose_statistics(&mut graph(), &[Point { value: "z".into(), channels: 2 }]);
+    let error =
+        calibration::expose_statistics(&mut graph(), &[Point { value: "z".into(), channels: 2, edges: 0 }]);
     assert_eq!(
         error.unwrap_err().to_string(),
         "tensor `z`: expected a value of the graph, found none of that name"
     );
     let mut computed = graph();
     computed.initializer.remove(0);
-    let error = calibration::points(&computed, &Selection::default()).unwrap_err();
+    let error = calibration::points(&computed, &Selection::default(), &[]).unwrap_err();
     assert!(
         error.to_string().contains("node `conv` (Conv): expected constant weights of 3 dimensions"),
         "{error}"

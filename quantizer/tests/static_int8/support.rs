@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use quantizer::calibration::{Channel, Ranges, Selection};
 use quantizer::graph::{integer_attribute, node};
 use quantizer::proto::attribute_proto::AttributeType;
-use quantizer::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
-use quantizer::schemes::{self, StaticInt8, Summary, WeightsInt8};
+use quantizer::proto::tensor_proto::DataType;
+use quantizer::proto::tensor_shape_proto::{self, Dimension};
+use quantizer::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    type_proto,
+};
+use quantizer::schemes::{self, Scheme, StaticInt8, Summary, WeightsInt8};
 use quantizer::tensor;
 
 /// How a convolution is laid out.
@@ -57,6 +62,18 @@ pub fn value(name: &str) -> ValueInfoProto {
     ValueInfoProto { name: Some(name.into()), ..Default::default() }
 }
 
+/// A declared tensor of float32; a dimension of 0 is left open.
+pub fn float(name: &str, dims: &[i64]) -> ValueInfoProto {
+    let dim = |&size: &i64| Dimension {
+        value: (size > 0).then_some(tensor_shape_proto::dimension::Value::DimValue(size)),
+        ..Default::default()
+    };
+    let shape = TensorShapeProto { dim: dims.iter().map(dim).collect() };
+    let tensor = type_proto::Tensor { elem_type: Some(DataType::Float.into()), shape: Some(shape) };
+    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { r#type: Some(kind), ..value(name) }
+}
+
 /// `y = Conv(x, w, b)`, called `conv`.
 pub fn one_convolution(layout: &Layout, weights: &[f32], bias: &[f32]) -> GraphProto {
     GraphProto {
@@ -90,13 +107,14 @@ pub fn scheme(ranges: Ranges) -> StaticInt8 {
         rewrites: vec![],
         convolutions: Selection::default(),
         ranges,
+        edges: vec![],
         weight_levels: 127,
         lookup_levels: None,
         weights: WeightsInt8 { min_elements: 1, exclude: None, finer: vec![] },
     }
 }
 
-pub fn quantized(graph: GraphProto, scheme: &StaticInt8) -> (GraphProto, Summary) {
+pub fn quantized(graph: GraphProto, scheme: &dyn Scheme) -> (GraphProto, Summary) {
     let mut model = model(graph);
     let summary = schemes::quantize(&mut model, scheme).unwrap();
     (model.graph.unwrap(), summary)

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::TensorElementType::{Float32, Uint8};
 
+use super::ends::Ends;
 use super::node::{Node, Shape};
 use crate::kernels::{Activation, Chain, Kernels, Norm};
 
@@ -26,6 +27,8 @@ pub(super) struct Attributes {
     kernels: Kernels,
     kind: Kind,
     epsilon: f32,
+    x_ends: Ends,
+    y_ends: Ends,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -48,7 +51,9 @@ impl Attributes {
                 return Err(node.refused(format!("{expected}, found {found}")));
             }
         };
-        Ok(Self { node, kernels, kind, epsilon: context.get("epsilon").unwrap_or(1e-5) })
+        let epsilon = context.get("epsilon").unwrap_or(1e-5);
+        let (x_ends, y_ends) = (Ends::of_x(&node, context)?, Ends::of_y(&node, context)?);
+        Ok(Self { node, kernels, kind, epsilon, x_ends, y_ends })
     }
 
     /// What is done to each channel. `scale` is at `position`, `bias` and `alpha` behind it.
@@ -95,7 +100,7 @@ impl Kernel for Run {
     }
 }
 
-/// An operator of the family: its required inputs, its output, and what it runs.
+/// An operator of the family: its required inputs, its output, and what it runs. What is in levels may have ends.
 macro_rules! operator {
     ($type:ident, $name:literal, [$($input:expr),+] -> $output:expr, $run:path) => {
         impl Operator for $type {
@@ -110,13 +115,16 @@ macro_rules! operator {
             }
 
             fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
-                let required = [$($input),+].map(OperatorInput::required);
-                let scale_bias_and_alpha = [Float32; 3].map(OperatorInput::optional);
-                required.into_iter().chain(scale_bias_and_alpha)
+                let required = [$($input),+];
+                let scale_bias_and_alpha = [Float32; 3];
+                let x_ends = (required[0] == Uint8).then_some(Uint8);
+                let optional = scale_bias_and_alpha.into_iter().chain(x_ends).map(OperatorInput::optional);
+                required.map(OperatorInput::required).into_iter().chain(optional)
             }
 
             fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
-                [OperatorOutput::required($output)]
+                let y_ends = ($output == Uint8).then_some(OperatorOutput::optional(Uint8));
+                [OperatorOutput::required($output)].into_iter().chain(y_ends)
             }
 
             fn create_kernel(&self, context: &KernelContext<'_>) -> ort::Result<Run> {
@@ -135,43 +143,40 @@ fn float(attributes: &Attributes, context: &ComputeContext) -> ort::Result<()> {
     let Attributes { node, kernels, .. } = attributes;
     node.with_x::<f32, _>(context, |shape, x| {
         let chains = attributes.chains(context, 1, shape)?;
-        node.fill(context, shape, |channel, start, y| {
-            chains[channel].floats(&x[start..][..y.len()], y, *kernels);
+        node.fill(context, shape, |row, y| {
+            chains[row.channel].floats(row.of(x, shape.time), y, *kernels);
         })
     })
 }
 
 fn quantize(attributes: &Attributes, context: &ComputeContext) -> ort::Result<()> {
-    let Attributes { node, kernels, .. } = attributes;
+    let Attributes { node, kernels, y_ends, .. } = attributes;
     node.with_x::<f32, _>(context, |shape, x| {
         let to = node.quantizations(context, 1, 'y', shape)?;
         let chains = attributes.chains(context, 3, shape)?;
-        node.fill(context, shape, |channel, start, y| {
-            chains[channel].quantize(&x[start..][..y.len()], y, to[channel], *kernels);
+        y_ends.fill(node, context, shape, &to, |row, y| {
+            chains[row.channel].quantize(row.of(x, shape.time), y, *kernels);
         })
     })
 }
 
 fn dequantize(attributes: &Attributes, context: &ComputeContext) -> ort::Result<()> {
-    let Attributes { node, kernels, .. } = attributes;
-    node.with_x::<u8, _>(context, |shape, x| {
-        let from = node.quantizations(context, 1, 'x', shape)?;
+    let Attributes { node, kernels, x_ends, .. } = attributes;
+    x_ends.with_input(node, context, 6, |shape, x| {
         let chains = attributes.chains(context, 3, shape)?;
-        node.fill(context, shape, |channel, start, y| {
-            chains[channel].dequantize(&x[start..][..y.len()], from[channel], y, *kernels);
+        node.fill(context, shape, |row, y| {
+            chains[row.channel].dequantize(x.row(row), y, *kernels);
         })
     })
 }
 
 fn q_linear(attributes: &Attributes, context: &ComputeContext) -> ort::Result<()> {
-    let Attributes { node, kernels, .. } = attributes;
-    node.with_x::<u8, _>(context, |shape, x| {
-        let from = node.quantizations(context, 1, 'x', shape)?;
+    let Attributes { node, kernels, x_ends, y_ends, .. } = attributes;
+    x_ends.with_input(node, context, 8, |shape, x| {
         let to = node.quantizations(context, 3, 'y', shape)?;
         let chains = attributes.chains(context, 5, shape)?;
-        node.fill(context, shape, |channel, start, y| {
-            let x = &x[start..][..y.len()];
-            chains[channel].requantize(x, from[channel], y, to[channel], *kernels);
+        y_ends.fill(node, context, shape, &to, |row, y| {
+            chains[row.channel].requantize(x.row(row), y, *kernels);
         })
     })
 }

@@ -5,11 +5,13 @@ use std::ops::RangeInclusive;
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::TensorElementType::{Float32, Uint8};
 
+use super::ends::Ends;
 use super::node::Node;
 use crate::kernels::{Kernels, add_dequantized};
 
-/// The position of the first addend.
-const ADDENDS: usize = 3;
+/// The position of the ends of `x`, and of the first addend.
+const ENDS: usize = 3;
+const ADDENDS: usize = 4;
 
 /// `DequantizeAdd`: levels and floats to floats.
 pub(super) struct DequantizeAdd(pub Kernels);
@@ -18,6 +20,7 @@ pub(super) struct DequantizeAdd(pub Kernels);
 pub(super) struct Run {
     node: Node,
     kernels: Kernels,
+    ends: Ends,
 }
 
 impl Operator for DequantizeAdd {
@@ -33,7 +36,8 @@ impl Operator for DequantizeAdd {
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
         let addends = OperatorInput::variadic(1).homogenous(Float32);
-        [Uint8, Float32, Uint8].map(OperatorInput::required).into_iter().chain([addends])
+        let x_ends = OperatorInput::optional(Uint8);
+        [Uint8, Float32, Uint8].map(OperatorInput::required).into_iter().chain([x_ends, addends])
     }
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
@@ -41,15 +45,15 @@ impl Operator for DequantizeAdd {
     }
 
     fn create_kernel(&self, context: &KernelContext<'_>) -> ort::Result<Run> {
-        Ok(Run { node: Node::new("DequantizeAdd", context)?, kernels: self.0 })
+        let node = Node::new("DequantizeAdd", context)?;
+        Ok(Run { ends: Ends::of_x(&node, context)?, node, kernels: self.0 })
     }
 }
 
 impl Kernel for Run {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
-        let Self { node, kernels } = self;
-        node.with_x::<u8, _>(context, |shape, x| {
-            let from = node.quantizations(context, 1, 'x', shape)?;
+        let Self { node, kernels, ends } = self;
+        ends.with_input(node, context, ENDS, |shape, x| {
             let values = (ADDENDS..context.num_inputs()?).map(|position| context.input(position));
             let values = values.collect::<ort::Result<Vec<_>>>()?;
             let mut addends = Vec::with_capacity(values.len());
@@ -64,10 +68,9 @@ impl Kernel for Run {
                 }
                 addends.push(elements);
             }
-            node.fill(context, shape, |channel, start, y| {
-                let place = start..start + y.len();
-                let addends: Vec<_> = addends.iter().map(|elements| &elements[place.clone()]).collect();
-                add_dequantized(&x[place], from[channel], &addends, y, *kernels);
+            node.fill(context, shape, |row, y| {
+                let addends: Vec<_> = addends.iter().map(|addend| row.of(addend, shape.time)).collect();
+                add_dequantized(x.row(row), &addends, y, *kernels);
             })
         })
     }

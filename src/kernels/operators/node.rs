@@ -3,15 +3,15 @@
 use std::sync::{Mutex, PoisonError};
 
 use ort::operator::{ComputeContext, KernelContext};
-use ort::value::PrimitiveTensorElementType;
+use ort::value::{PrimitiveTensorElementType, ValueRef, ValueRefMut};
 
 use super::DOMAIN;
 use crate::kernels::Quantization;
 
-/// Fewer values are computed sooner than another thread is woken.
+/// So many values are worth waking another thread for.
 const ALONE: usize = 1 << 13;
 
-/// How many parts the channels are dealt in. More than there are threads, so that one on a slower or busier processor takes
+/// How many groups the parts are dealt in. More than there are threads, so that one on a slower or busier processor takes
 /// fewer of them.
 const BATCHES: usize = 32;
 
@@ -29,9 +29,34 @@ pub(super) struct Shape {
     pub time: usize,
 }
 
+/// A channel of an element of the batch.
+#[derive(Clone, Copy)]
+pub(super) struct Row {
+    /// Which one of all N · C, in the order of the tensor.
+    pub number: usize,
+    pub channel: usize,
+}
+
+impl Row {
+    /// Its values in a tensor [N, C, `length`].
+    pub fn of<T>(self, elements: &[T], length: usize) -> &[T] {
+        &elements[self.number * length..][..length]
+    }
+}
+
 impl Shape {
+    /// N · C.
+    pub fn rows(self) -> usize {
+        self.batch * self.channels
+    }
+
     pub fn dims(self) -> [i64; 3] {
         [self.batch, self.channels, self.time].map(|length| length as i64)
+    }
+
+    /// The lengths of the ends, each so many positions `wide`: the first windows of the batch, then the last ones.
+    pub fn windows(self, wide: usize) -> [i64; 3] {
+        Self { batch: 2 * self.batch, time: wide, ..self }.dims()
     }
 }
 
@@ -46,7 +71,12 @@ impl Node {
 
     /// Whether the optional input at `position` is there.
     pub fn has(context: &ComputeContext, position: usize) -> ort::Result<bool> {
-        Ok(position < context.num_inputs()? && context.input(position)?.is_some())
+        Ok(Self::optional(context, position)?.is_some())
+    }
+
+    /// The optional input at `position`, if it is there.
+    pub fn optional(context: &ComputeContext, position: usize) -> ort::Result<Option<ValueRef<'_>>> {
+        if position < context.num_inputs()? { context.input(position) } else { Ok(None) }
     }
 
     /// Gives `read` the lengths of input `x`, which is the first, and its elements.
@@ -111,31 +141,69 @@ impl Node {
     }
 
     /// Makes the output, of `shape`, and has `run` fill it, a channel of an element of the batch at a time: it is given
-    /// the number of the channel, where its values begin in a tensor of this shape, and the place for them.
+    /// the place for the values of a [`Row`].
     pub fn fill<T: PrimitiveTensorElementType + Send>(
         &self,
         context: &ComputeContext,
         shape: Shape,
-        run: impl Fn(usize, usize, &mut [T]) + Sync + Send,
+        run: impl Fn(Row, &mut [T]) + Sync + Send,
     ) -> ort::Result<()> {
-        let Shape { batch, channels, time } = shape;
+        self.fill_with(context, shape, None, |row, y, _| run(row, y))
+    }
+
+    /// [`Self::fill`], where `ends`, uint8 [2 · N, C, W], are filled too: `run` is given the places for the ends of a row, which
+    /// are of no length without them.
+    pub fn fill_with<T: PrimitiveTensorElementType + Send>(
+        &self,
+        context: &ComputeContext,
+        shape: Shape,
+        ends: Option<(ValueRefMut<'_>, usize)>,
+        run: impl Fn(Row, &mut [T], [&mut [u8]; 2]) + Sync + Send,
+    ) -> ort::Result<()> {
+        let Shape { channels, time, .. } = shape;
         let missing = || self.refused("expected an output `y`, found none");
         let mut value = context.output(0, shape.dims())?.ok_or_else(missing)?;
-        if batch * channels * time == 0 {
+        if shape.rows() * time == 0 {
             return Ok(());
         }
         let (_, elements) = value.try_extract_tensor_mut::<T>()?;
-        if elements.len() < ALONE {
-            for (row, values) in elements.chunks_exact_mut(time).enumerate() {
-                run(row % channels, row * time, values);
-            }
-            return Ok(());
-        }
-        let rows: Vec<_> = elements.chunks_exact_mut(time).map(Mutex::new).collect();
-        context.par_for(rows.len(), rows.len().min(BATCHES), |row| {
-            // Nobody else asks for this one; the lock tells the compiler so.
-            let mut values = rows[row].lock().unwrap_or_else(PoisonError::into_inner);
-            run(row % channels, row * time, &mut values);
-        })
+        let is_small = is_small(elements.len());
+        let (mut ends, width) = ends.map_or((None, 0), |(value, width)| (Some(value), width));
+        let levels = match &mut ends {
+            Some(value) => value.try_extract_tensor_mut::<u8>()?.1,
+            None => &mut [],
+        };
+        let (mut first, mut last) = levels.split_at_mut(shape.rows() * width);
+        let rows = elements.chunks_exact_mut(time).enumerate().map(|(number, y)| {
+            let ends = [&mut first, &mut last].map(|ends| ends.split_off_mut(..width).unwrap_or_default());
+            (Row { number, channel: number % channels }, y, ends)
+        });
+        deal(context, rows, is_small, |(row, y, ends)| run(row, y, ends))
     }
+}
+
+/// Whether so many values are computed sooner than another thread is woken.
+pub(super) fn is_small(values: usize) -> bool {
+    values < ALONE
+}
+
+/// Has `run` do each of `parts`, in the threads of the runtime unless they [are small](is_small).
+pub(super) fn deal<P: Send>(
+    context: &ComputeContext,
+    parts: impl Iterator<Item = P>,
+    is_small: bool,
+    run: impl Fn(P) + Sync + Send,
+) -> ort::Result<()> {
+    if is_small {
+        parts.for_each(run);
+        return Ok(());
+    }
+    let parts: Vec<_> = parts.map(|part| Mutex::new(Some(part))).collect();
+    context.par_for(parts.len(), parts.len().min(BATCHES), |number| {
+        // Nobody else asks for this one; the lock tells the compiler so.
+        let part = parts[number].lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(part) = part {
+            run(part);
+        }
+    })
 }

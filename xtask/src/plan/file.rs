@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::Plan;
 use crate::digest::Digest;
 use crate::files::write_atomically;
+use crate::recipe::EdgesRecipe;
 use crate::{parts, safetensors};
 
 /// How the name of a plan's file ends.
@@ -43,6 +44,9 @@ pub struct Calibration {
     pub sha256: Digest,
     /// The shares of each channel's range that were tried.
     pub clip_ratios: Vec<f32>,
+    /// The ends of sentences that were left out; they are computed apart.
+    #[serde(default)]
+    pub edges: Vec<EdgesRecipe>,
 }
 
 /// `<name>.plan.toml`.
@@ -135,6 +139,13 @@ fn text(plan: &Plan, ranges: &RangesFile) -> String {
         lines.push(format!("    {},\n", quoted(name)));
     }
     let lines = lines.concat();
+    let edges = calibration.edges.iter().map(|EdgesRecipe { pattern, positions, times }| {
+        format!(
+            "\n[[calibration.edges]]\npattern = {}\npositions = {positions}\ntimes = {times:?}\n",
+            quoted(pattern)
+        )
+    });
+    let edges: String = edges.collect();
     let ratios: Vec<String> = calibration.clip_ratios.iter().map(|ratio| format!("{ratio:?}")).collect();
     format!(
         "# The plan of `static-int8`, written by `cargo xtask tune`, which replaces it as a whole.\n\
@@ -155,6 +166,7 @@ fn text(plan: &Plan, ranges: &RangesFile) -> String {
          sentences = {sentences}\n\
          sha256 = \"{sentences_sha256}\"\n\
          clip_ratios = [{ratios}]\n\
+         {edges}\
          \n\
          # Float32 [4, channels] for each value: least, largest, mean, mean of squares.\n\
          [ranges]\n\

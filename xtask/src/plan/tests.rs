@@ -6,6 +6,7 @@ use quantizer::calibration::Channel;
 
 use super::*;
 use crate::failure::exit_code;
+use crate::recipe::EdgesRecipe;
 use crate::safetensors;
 
 fn plan() -> Plan {
@@ -22,6 +23,7 @@ fn plan() -> Plan {
             sentences: 28,
             sha256: Digest::of(b"sentences"),
             clip_ratios: vec![1.0, 0.95, 0.1],
+            edges: vec![EdgesRecipe { pattern: "/a/\\d\"/".into(), positions: 320, times: 7.5 }],
         },
         ranges: Ranges { values: values.into() },
         sha256: Digest::of(&[]),
@@ -71,6 +73,8 @@ fn what_a_plan_may_not_say_is_named() {
         ("[base]\n", "[base]\nbytes = 1\n", "unknown field `bytes`"),
         ("sentences = 28", "sentences = 28\nvoices = 1", "unknown field `voices`"),
         ("clip_ratios = [1.0", "clip_ratios = [\"1.0\"", "expected f32"),
+        ("positions = 320", "positions = 320\nframes = 3", "unknown field `frames`"),
+        ("times = 7.5", "", "missing field `times`"),
         ("\"square\"", "\"cube\"", "`rewrites`: expected some of"),
         ("/a/1/c1/Conv", "/a/0/c2/Conv", "`static`: `/a/0/c2/Conv` is given twice"),
         ("small.ranges", "other.ranges", "`ranges.file`: expected `small.ranges.safetensors`"),

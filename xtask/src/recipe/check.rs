@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
-    ContestantRecipe, DnsmosRecipe, NpmMembers, Recipe, RuntimeRecipe, RuntimeSource, Source, SourceFile,
-    StaticInt8Recipe, VoiceSource,
+    ContestantRecipe, DnsmosRecipe, EdgesRecipe, NpmMembers, Recipe, RuntimeRecipe, RuntimeSource, Source,
+    SourceFile, StaticInt8Recipe, VoiceSource,
 };
 use crate::fidelity::{self, Opinion};
 use crate::scheme::SchemeName;
@@ -38,13 +38,22 @@ impl Recipe {
                 ensure!(some, "`{key}.{name}`: expected `mean`, `worst` or both");
             }
         }
-        let StaticInt8Recipe { plan, clip_ratios, weight_levels, tune, .. } = &self.scheme.static_int8;
+        let StaticInt8Recipe { plan, clip_ratios, edges, weight_levels, tune, .. } = &self.scheme.static_int8;
         file_name("scheme.static-int8.plan", plan)?;
         ensure!(
             clip_ratios.contains(&1.0)
                 && clip_ratios.iter().all(|ratio| (f32::MIN_POSITIVE..=1.0).contains(ratio)),
             "`scheme.static-int8.clip_ratios`: expected 1.0 and others between it and 0, found {clip_ratios:?}"
         );
+        for EdgesRecipe { pattern, positions, times } in edges {
+            let key = "scheme.static-int8.edges";
+            quantizer::schemes::pattern(pattern).with_context(|| format!("`{key}.pattern`"))?;
+            ensure!(*positions > 0, "`{key}.positions` of `{pattern}`: expected at least 1, found 0");
+            ensure!(
+                (1.0..=128.0).contains(times),
+                "`{key}.times` of `{pattern}`: expected 1 to 128, found {times}"
+            );
+        }
         ensure!(
             (1..=127).contains(weight_levels),
             "`scheme.static-int8.weight_levels`: expected 1 to 127, found {weight_levels}"

@@ -40,6 +40,18 @@ pub struct Schemes {
     pub weights_int8: WeightsInt8Recipe,
     /// Convolutions that compute in INT8, the other weights stored as INT8.
     pub static_int8: StaticInt8Recipe,
+    /// What `static-int8` is, its convolutions joined by operators of our own.
+    pub fused_int8: FusedRecipe,
+    /// The float model, its convolutions joined by operators of our own.
+    pub fused_float: FusedRecipe,
+}
+
+/// Settings of `fused-int8`, which is else set as `static-int8`, and of `fused-float`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FusedRecipe {
+    /// What a candidate must keep to.
+    pub gates: Thresholds,
 }
 
 /// Settings of `linear-int8`.
@@ -78,6 +90,10 @@ pub struct StaticInt8Recipe {
     /// The shares of a channel's range that calibration tries, of which it takes the one with the least error, relative
     /// to how loud it is: above 0, and 1 among them, which clips nothing.
     pub clip_ratios: Vec<f32>,
+    /// Convolutions whose input and output are far larger at both ends of a sentence than between; the first pattern that
+    /// matches decides.
+    #[serde(default)]
+    pub edges: Vec<EdgesRecipe>,
     /// The largest level of a weight that is computed with: 127, or 64 for x86 without VNNI, where the sum of two
     /// products saturates in 16 bits.
     pub weight_levels: u8,
@@ -108,6 +124,18 @@ pub struct TuneRecipe {
     pub seed: u64,
     /// How long the search may take when the command line does not say, in minutes.
     pub minutes: u64,
+}
+
+/// Convolutions that compute the ends of a sentence apart, with ranges of their own.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EdgesRecipe {
+    /// A regular expression for the names of convolutions. Case is ignored.
+    pub pattern: String,
+    /// How many positions of the output an end has: what calibration leaves out at either side.
+    pub positions: u16,
+    /// How many times as far as between the ends the ranges reach there.
+    pub times: f32,
 }
 
 /// Weights that are stored finer than INT8.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use quantizer::graph::{View, is, outputs, used_names};
 use quantizer::proto::{GraphProto, NodeProto};
+use quantizer::schemes::EDGES;
 
 /// Times of a graph's nodes, by the convolution that they work for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,7 +40,8 @@ impl Leads {
 }
 
 /// Sums `times`, by the names of nodes, over the nodes of each convolution: itself, all that leads to it and to no other
-/// convolution on the way, and the `DequantizeLinear` that is there because it computes in INT8.
+/// convolution on the way, and the `DequantizeLinear` that is there because it computes in INT8. One that computes the edges of
+/// another works for that one.
 ///
 /// The graph must be sorted.
 pub fn attribute(graph: &GraphProto, times: &BTreeMap<String, f64>) -> Attribution {
@@ -47,10 +49,13 @@ pub fn attribute(graph: &GraphProto, times: &BTreeMap<String, f64>) -> Attributi
     let ends: HashSet<&str> = graph.output.iter().map(quantizer::proto::ValueInfoProto::name).collect();
     let places: HashMap<*const NodeProto, usize> =
         graph.node.iter().enumerate().map(|(index, node)| (std::ptr::from_ref(node), index)).collect();
+    let named: HashMap<&str, usize> =
+        graph.node.iter().enumerate().map(|(index, node)| (node.name(), index)).collect();
     let mut leads = vec![Leads::Nowhere; graph.node.len()];
     for (index, node) in graph.node.iter().enumerate().rev() {
         leads[index] = if is_convolution(node) {
-            Leads::To(index)
+            let whole = node.name().strip_suffix(EDGES).and_then(|name| named.get(name));
+            Leads::To(whole.copied().unwrap_or(index))
         } else if outputs(node).any(|output| ends.contains(output)) {
             Leads::Apart
         } else {
@@ -75,8 +80,11 @@ fn is_convolution(node: &NodeProto) -> bool {
     is(node, "Conv") || is(node, "QLinearConv")
 }
 
-/// The INT8 convolution whose output a `DequantizeLinear` turns back into floats.
+/// The INT8 convolution whose output a `DequantizeLinear` turns back into floats, or whose edges come into these.
 fn behind(node: &NodeProto, view: &View<'_>) -> Option<usize> {
+    if is(node, "ScatterElements") {
+        return behind(view.producer(node.input.first()?).filter(|node| is(node, "DequantizeLinear"))?, view);
+    }
     let input = node.input.first().filter(|_| is(node, "DequantizeLinear"))?;
     let convolution = view.producer(input).filter(|node| is(node, "QLinearConv"))?;
     view.producer_index(convolution.output.first()?)
@@ -168,6 +176,34 @@ mod tests {
         let found = attribute(&residual(true), &all);
         assert_eq!(found.convolutions, times(&[("first", 1.0), ("second", 14.0)]));
         assert_eq!(found.shared, 16.0);
+    }
+
+    #[test]
+    fn what_computes_edges_works_for_the_whole() {
+        let mut graph = residual(true);
+        graph.node.splice(
+            5..,
+            [
+                node("QuantizeLinear", "quantize", &["squared", "scale"], &["levels"]),
+                node("Slice", "slice", &["squared"], &["window"]),
+                node("QuantizeLinear", "quantize/edges", &["window", "scale"], &["coarse"]),
+                node("QLinearConv", "second/edges", &["coarse", "w8"], &["edges"]),
+                node("QLinearConv", "second", &["levels", "w8"], &["product"]),
+                node("DequantizeLinear", "dequantize", &["product", "scale"], &["body"]),
+                node("ScatterElements", "scatter", &["body", "places", "edges"], &["out"]),
+                node("Add", "residual", &["out", "x"], &["y"]),
+            ],
+        );
+        let all = times(&[
+            ("square", 1.0),
+            ("slice", 2.0),
+            ("second/edges", 4.0),
+            ("second", 8.0),
+            ("scatter", 16.0),
+            ("residual", 32.0),
+        ]);
+        let found = attribute(&graph, &all);
+        assert_eq!((found.convolutions, found.shared), (times(&[("second", 31.0)]), 32.0));
     }
 
     #[test]

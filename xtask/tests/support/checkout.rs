@@ -77,7 +77,7 @@ impl Checkout {
             let (_, after) = contestant.split_once("[gates.smoke]").unwrap();
             format!("{before}[gates.smoke]{after}")
         });
-        let choose = r#"choose = ["static-int8", "weights-int8", "linear-int8"]"#;
+        let choose = r#"choose = ["fused-int8", "static-int8", "weights-int8", "linear-int8"]"#;
         checkout.replace_in_recipe(&[
             (choose, r#"choose = ["weights-int8", "linear-int8"]"#),
             ("min_speed_ratio = 0.85", "min_speed_ratio = 0.0"),

@@ -1,8 +1,9 @@
 //! A convolution, read from the graph with what calibration knows of its output.
 
-use crate::calibration::Ranges;
+use super::edges::Ends;
+use crate::calibration::{Edges, Ranges};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{View, integer};
+use crate::graph::{View, attribute, integer};
 use crate::int8;
 use crate::proto::{NodeProto, tensor_proto::DataType};
 use crate::tensor;
@@ -25,15 +26,22 @@ pub struct Convolution<'a> {
     pub output_scales: Vec<f32>,
     /// The zero point of each output channel.
     pub output_zeros: Vec<u8>,
+    /// How its edges are computed, if they are computed apart.
+    pub ends: Option<Ends>,
 }
 
 impl<'a> Convolution<'a> {
-    /// Reads `node`.
+    /// Reads `node`, which may have `edges`.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for weights or a bias that are no float32 constants of the right shape, and for an
-    /// output without ranges.
-    pub fn read(node: &'a NodeProto, view: &View<'a>, ranges: &Ranges) -> Result<Self> {
+    /// [`ErrorKind::Unsupported`] for weights or a bias that are no float32 constants of the right shape, for an
+    /// output without ranges, and for one with `edges` that is not as long as its input.
+    pub fn read(
+        node: &'a NodeProto,
+        view: &View<'a>,
+        ranges: &Ranges,
+        edges: Option<&Edges>,
+    ) -> Result<Self> {
         let refused = |message: String| Err(Error::node(ErrorKind::Unsupported, node, message));
         let constant = |position: usize| {
             let name = node.input.get(position).filter(|name| !name.is_empty())?;
@@ -68,6 +76,17 @@ impl<'a> Convolution<'a> {
         let (Some(input), Some(output)) = (node.input.first(), node.output.first()) else {
             return refused("expected an input and an output, found neither or one".into());
         };
+        let ends = match edges.map(|edges| (edges, reach(node, kernel))) {
+            None => None,
+            Some((edges, Some(reach))) => {
+                Some(Ends { positions: edges.positions, times: edges.times, reach })
+            }
+            Some((_, None)) => {
+                return refused(
+                    "expected an output with edges to be as long as its input, found another".into(),
+                );
+            }
+        };
         let channels = ranges.of(output, outputs)?;
         let (output_scales, output_zeros) = channels.iter().map(|it| it.scale_and_zero()).unzip();
         Ok(Self {
@@ -81,6 +100,7 @@ impl<'a> Convolution<'a> {
             groups,
             output_scales,
             output_zeros,
+            ends,
         })
     }
 
@@ -99,4 +119,20 @@ impl<'a> Convolution<'a> {
         let size = self.per_group * self.kernel;
         &self.weights[output * size..][..size]
     }
+}
+
+/// How far from an output's position the inputs are that count for it; `None` unless there are as many of these as of
+/// those.
+fn reach(node: &NodeProto, kernel: usize) -> Option<usize> {
+    let integers = |name: &str| attribute(node, name).map(|it| it.ints.as_slice()).unwrap_or_default();
+    let one = |name: &str| integers(name).first().copied().unwrap_or(1);
+    let is_explicit = attribute(node, "auto_pad").is_none_or(|it| matches!(it.s(), b"" | b"NOTSET"));
+    let span = one("dilations").checked_mul(i64::try_from(kernel).ok()?.checked_sub(1)?)?;
+    let (before, after) = match *integers("pads") {
+        [] => (0, 0),
+        [before, after] => (before, after),
+        _ => return None,
+    };
+    let keeps_length = is_explicit && one("strides") == 1 && before.checked_add(after)? == span;
+    usize::try_from(before.max(after)).ok().filter(|_| keeps_length && before.min(after) >= 0)
 }

@@ -15,30 +15,44 @@
 //! In front of a convolution that stays float the entries are floats. Such a table is finer and wider, since nothing is
 //! quantized there and nothing should saturate.
 
+mod arguments;
 mod function;
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::calibration::Ranges;
+use super::edges::Edged;
+use super::nodes::Nodes;
+use crate::calibration::{Edges, Ranges};
 use crate::error::Result;
-use crate::graph::{View, attribute, integer, integer_attribute, is, node};
+use crate::graph::{View, integer, integer_attribute, is, node};
 use crate::proto::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
 use crate::rewrite::Facts;
 use crate::{dead, order, tensor};
-use function::Function;
+use arguments::Arguments;
+pub use function::Function;
 
 /// How much finer a table of floats is than one of levels, and over how much more than the calibrated range it reaches. Twice
 /// as fine again would be 0.015 dB closer, and these tables take most of the time that all need when a model is loaded.
 const FINER: u16 = 2;
 const WIDER: f64 = 3.0;
 
+/// How many times both are where ranges leave edges out.
+const WITH_EDGES: u16 = 2;
+
 /// Puts tables into `graph`: for each `QuantizeLinear` to uint8 along axis 1 behind a function of an
 /// `InstanceNormalization`, and for each such function with a sine in front of a `Conv`, if `ranges` knows its values.
-/// `levels` is how many those of uint8 have whose argument is a float. Returns how many were put in.
+/// `levels` is how many those of uint8 have whose argument is a float, and `left_out` are the edges that ranges do not cover. Returns how many
+/// were put in.
 ///
 /// # Errors
 /// [`ErrorKind::Graph`](crate::ErrorKind::Graph) for a graph with a cycle.
-pub fn look_up(graph: &mut GraphProto, levels: u16, ranges: &Ranges) -> Result<usize> {
+pub fn look_up(
+    graph: &mut GraphProto,
+    levels: u16,
+    ranges: &Ranges,
+    left_out: &[Edges],
+    edged: &mut Edged,
+) -> Result<usize> {
     order::sort(graph)?;
     let mut made: BTreeMap<usize, Vec<NodeProto>> = BTreeMap::new();
     let mut tensors = Shared::new();
@@ -47,9 +61,16 @@ pub fn look_up(graph: &mut GraphProto, levels: u16, ranges: &Ranges) -> Result<u
         let facts = Facts::new(&view);
         for node in &view.graph.node {
             let chain = Chain::of_quantize(node, levels, &facts);
-            let chain = chain.or_else(|| Chain::of_conv(node, levels, ranges, &facts));
+            let mut chain = chain.or_else(|| {
+                let more = if Edges::of(left_out, node).is_some() { WITH_EDGES } else { 1 };
+                Chain::of_conv(node, levels, more, ranges, &facts)
+            });
+            if let Some(chain) = &mut chain {
+                chain.find_edges(edged);
+            }
             let table = chain.and_then(|chain| Some((view.producer_index(chain.result())?, chain)));
-            if let Some((place, nodes)) = table.and_then(|(place, it)| Some((place, it.table(&mut tensors)?)))
+            if let Some((place, nodes)) =
+                table.and_then(|(place, it)| Some((place, it.table(&mut tensors, edged)?)))
             {
                 made.insert(place, nodes);
             }
@@ -133,6 +154,8 @@ struct Chain<'a> {
     entries: u16,
     /// The uint8 value that the norm's input stands for, with the scale of each channel.
     levels: Option<(&'a str, Vec<f32>)>,
+    /// The windows of the function's result, by name and width, if they are asked for.
+    windows: Option<(String, usize)>,
 }
 
 impl<'a> Chain<'a> {
@@ -150,16 +173,23 @@ impl<'a> Chain<'a> {
         Self::of(value, Some(node), ends.collect(), entries, facts)
     }
 
-    /// What ends in the input of the float convolution `node`.
-    fn of_conv(node: &'a NodeProto, entries: u16, ranges: &Ranges, facts: &Facts<'a>) -> Option<Self> {
+    /// What ends in the input of the float convolution `node`, over so many times `more` than usual.
+    fn of_conv(
+        node: &'a NodeProto,
+        entries: u16,
+        more: u16,
+        ranges: &Ranges,
+        facts: &Facts<'a>,
+    ) -> Option<Self> {
         let value = node.input.first().filter(|_| is(node, "Conv"))?;
         let ends = ranges.values.get(value)?.iter().map(|channel| {
             let (low, high) = (f64::from(channel.low), f64::from(channel.high));
             // A channel that was always 0 has no range, and any will do.
             let reach = if high > low { 0.0 } else { 1.0 };
-            (low * WIDER - reach, high * WIDER + reach)
+            let wider = WIDER * f64::from(more);
+            (low * wider - reach, high * wider + reach)
         });
-        let chain = Self::of(value, None, ends.collect(), entries.saturating_mul(FINER), facts)?;
+        let chain = Self::of(value, None, ends.collect(), entries.saturating_mul(FINER * more), facts)?;
         chain.function.nodes.iter().any(|node| is(node, "Sin")).then_some(chain)
     }
 
@@ -176,8 +206,21 @@ impl<'a> Chain<'a> {
         if facts.dims(function.argument)?.len() != 3 || norm.input.len() != 3 {
             return None;
         }
-        let levels = facts.view.producer(&norm.input[0]).and_then(|node| quantized(node, facts));
-        Some(Self { norm, function, quantize, ends, entries, levels })
+        let float = facts.view.producer(&norm.input[0]);
+        // What edges are put into is the float of the bytes all the same.
+        let float = float
+            .filter(|node| is(node, "ScatterElements"))
+            .map_or(float, |node| node.input.first().and_then(|body| facts.view.producer(body)));
+        let levels = float.and_then(|node| quantized(node, facts));
+        Some(Self { norm, function, quantize, ends, entries, levels, windows: None })
+    }
+
+    /// Where bytes come with edges that are computed apart, these edges must go on to windows of the function; else the
+    /// argument is a float, which has them.
+    fn find_edges(&mut self, edged: &Edged) {
+        let windows = self.quantize.and_then(|quantize| edged.windows(&quantize.input[0]));
+        self.windows = windows.map(|windows| (windows.value(), windows.width));
+        self.levels.take_if(|(value, _)| edged.has_edges(value) != self.windows.is_some());
     }
 
     /// The nodes of the function, and the quantization.
@@ -191,130 +234,67 @@ impl<'a> Chain<'a> {
     }
 
     /// What takes the place of the last node.
-    fn table(&self, tensors: &mut Shared) -> Option<Vec<NodeProto>> {
-        let mut nodes = Nodes { nodes: vec![], prefix: format!("lookup/{}", tensors.tables) };
-        let (index, arguments) = match &self.levels {
-            Some((value, scales)) => self.of_levels(value, scales, &mut nodes, tensors),
-            None => self.of_float(&mut nodes, tensors)?,
+    fn table(&self, tensors: &mut Shared, edged: &mut Edged) -> Option<Vec<NodeProto>> {
+        let mut nodes = Nodes::new(format!("lookup/{}", tensors.tables));
+        let Arguments { index, entries: arguments, windows } = match &self.levels {
+            Some((value, scales)) => self.of_levels(value, scales, &mut nodes, tensors, edged)?,
+            None => self.of_float(&mut nodes, tensors, edged)?,
         };
         tensors.tables += 1;
         // The function of the argument that each entry stands for.
-        let mut tabled = BTreeMap::from([(self.function.argument, arguments)]);
-        for (position, old) in self.nodes().enumerate() {
-            let name = nodes.name(&format!("function.{position}"));
-            let mut node = old.clone();
-            for input in &mut node.input {
-                if let Some(name) = tabled.get(input.as_str()) {
-                    input.clone_from(name);
-                }
-            }
-            node.name = Some(name.clone());
-            node.output = vec![name.clone()];
-            nodes.nodes.push(node);
-            tabled.insert(&old.output[0], name);
-        }
+        let tabled = repeated(self.nodes(), self.function.argument, arguments, "function", &mut nodes);
         let result = self.result();
-        let mut table = tabled[result].clone();
+        let mut table = tabled;
         if self.levels.is_none() {
             // The operator asks for as many tables as the batch has elements.
-            let batch = nodes.add("Shape", &[&index], "batch");
-            if let Some(shape) = nodes.nodes.last_mut() {
-                shape.attribute.extend([integer_attribute("start", 0), integer_attribute("end", 1)]);
-            }
-            let dims = nodes.add("Concat", &[&batch, ONES], "dims");
-            if let Some(concat) = nodes.nodes.last_mut() {
-                concat.attribute.push(integer_attribute("axis", 0));
-            }
+            let batch = nodes.dimension(&index, 0, "batch");
+            let dims = nodes.concat(&[&batch, ONES], 0, "dims");
             table = nodes.add("Expand", &[&table, &dims], "tables");
         }
         let mut gather =
             node("GatherElements", format!("{result}/GatherElements"), &[&table, &index], &[result]);
         gather.attribute.push(integer_attribute("axis", 2));
         nodes.nodes.push(gather);
+        if let (Some(arguments), Some((name, _))) = (windows, &self.windows) {
+            self.windows(&arguments, name, &mut nodes);
+        }
         Some(nodes.nodes)
     }
 
-    /// Index and arguments where the norm's input has 256 levels.
-    ///
-    /// With the mean `m` and the variance `v` of the levels `X`, whose unit `t` only counts against `ε`, the norm of
-    /// level `i` with scale and bias is `γ · (i − m)/√(v + ε/t²) + β`.
-    fn of_levels(
-        &self,
-        value: &str,
-        scales: &[f32],
-        nodes: &mut Nodes,
-        tensors: &mut Shared,
-    ) -> (String, String) {
-        let epsilon =
-            f64::from(attribute(self.norm, "epsilon").map_or(1e-5, crate::proto::AttributeProto::f));
-        // Beyond what a float32 holds nothing else counts beside it.
-        let smallest =
-            |&scale: &f32| (epsilon / f64::from(scale).powi(2)).min(f64::from(f32::MAX) / 2.0) as f32;
-        let epsilons: Vec<f32> = scales.iter().map(smallest).collect();
-        let [x, scale, bias] = [value, &self.norm.input[1], &self.norm.input[2]];
-        let ramp = tensors.ramp(256);
-        let epsilon = nodes.name("epsilon");
-        tensors.add(tensor::from_f32(&epsilon, &[1, epsilons.len(), 1], &epsilons));
-
-        let index = nodes.cast(x, DataType::Int32, "index");
-        let float = nodes.cast(x, DataType::Float, "levels");
-        let mean = nodes.add("ReduceMean", &[&float, TIME], "mean");
-        let square = nodes.add("Mul", &[&float, &float], "square");
-        let mean_square = nodes.add("ReduceMean", &[&square, TIME], "mean_square");
-        let square_mean = nodes.add("Mul", &[&mean, &mean], "square_mean");
-        let difference = nodes.add("Sub", &[&mean_square, &square_mean], "difference");
-        // Rounding may leave a constant channel below 0.
-        let variance = nodes.add("Max", &[&difference, FIRST], "variance");
-        let sum = nodes.add("Add", &[&variance, &epsilon], "sum");
-        let deviation = nodes.add("Sqrt", &[&sum], "deviation");
-        let scale = nodes.add("Reshape", &[scale, ROWS], "scale");
-        let bias = nodes.add("Reshape", &[bias, ROWS], "bias");
-        let slope = nodes.add("Div", &[&scale, &deviation], "slope");
-        let shift = nodes.add("Mul", &[&mean, &slope], "shift");
-        let start = nodes.add("Sub", &[&bias, &shift], "start");
-        let rise = nodes.add("Mul", &[&ramp, &slope], "rise");
-        (index, nodes.add("Add", &[&rise, &start], "arguments"))
-    }
-
-    /// Index and arguments where the norm's input is a float. `None` where the function does not rise over the range of
-    /// the quantization.
-    fn of_float(&self, nodes: &mut Nodes, tensors: &mut Shared) -> Option<(String, String)> {
-        let rows = self.ends.iter().enumerate().map(|(channel, &(low, high))| {
-            let (first, last) = self.function.preimage(channel, low, high)?;
-            let step = (last - first) / (f64::from(self.entries) - 1.0);
-            Some([step, first].map(|number| number as f32))
-        });
-        let rows: Vec<[f32; 2]> = rows.collect::<Option<_>>()?;
-        if !rows.iter().flatten().all(|number| number.is_finite()) {
-            return None;
+    /// The function, without the quantization, of the arguments in the windows, as the value `name`.
+    fn windows(&self, arguments: &str, name: &str, nodes: &mut Nodes) {
+        let function = self.function.nodes.iter().copied();
+        repeated(function, self.function.argument, arguments.into(), "window", nodes);
+        if let Some(last) = nodes.nodes.last_mut() {
+            last.output = vec![name.to_owned()];
         }
-        let mut constant = |what: &str, row: usize| {
-            let name = nodes.name(what);
-            let values: Vec<f32> = rows.iter().map(|numbers| numbers[row]).collect();
-            tensors.add(tensor::from_f32(&name, &[values.len()], &values));
-            name
-        };
-        let (step, first) = (constant("step", 0), constant("first", 1));
-        let (ramp, end) = (tensors.ramp(self.entries), tensors.last(self.entries));
-
-        // Cast cuts off, so a half is added for it to round.
-        let inverse = nodes.add("Reciprocal", &[&step], "inverse");
-        let start = nodes.add("Mul", &[&first, &inverse], "start");
-        let offset = nodes.add("Sub", &[HALF, &start], "offset");
-        let scale = nodes.add("Mul", &[&self.norm.input[1], &inverse], "scale");
-        let product = nodes.add("Mul", &[&self.norm.input[2], &inverse], "product");
-        let bias = nodes.add("Add", &[&product, &offset], "bias");
-        let position = nodes.add("InstanceNormalization", &[&self.norm.input[0], &scale, &bias], "position");
-        if let Some(norm) = nodes.nodes.last_mut() {
-            norm.attribute.clone_from(&self.norm.attribute);
-        }
-        let kept = nodes.add("Clip", &[&position, FIRST, &end], "kept");
-        let index = nodes.cast(&kept, DataType::Int32, "index");
-        let [step, first] = [(&step, "steps"), (&first, "firsts")]
-            .map(|(value, what)| nodes.add("Reshape", &[value, ROWS], what));
-        let rise = nodes.add("Mul", &[&ramp, &step], "rise");
-        Some((index, nodes.add("Add", &[&rise, &first], "arguments")))
     }
+}
+
+/// Adds copies of `nodes` that take `other` in place of `argument`, and returns what the last one gives.
+fn repeated<'a>(
+    originals: impl Iterator<Item = &'a NodeProto>,
+    argument: &'a str,
+    other: String,
+    what: &str,
+    nodes: &mut Nodes,
+) -> String {
+    let mut made = BTreeMap::from([(argument, other.clone())]);
+    let mut last = other;
+    for (position, old) in originals.enumerate() {
+        last = nodes.name(&format!("{what}.{position}"));
+        let mut node = old.clone();
+        for input in &mut node.input {
+            if let Some(name) = made.get(input.as_str()) {
+                input.clone_from(name);
+            }
+        }
+        node.name = Some(last.clone());
+        node.output = vec![last.clone()];
+        nodes.nodes.push(node);
+        made.insert(&old.output[0], last.clone());
+    }
+    last
 }
 
 /// The scales and zero points of a quantization to uint8 along the channels.
@@ -331,30 +311,4 @@ fn quantized<'a>(node: &'a NodeProto, facts: &Facts<'a>) -> Option<(&'a str, Vec
     let is_along_channels = is(node, "DequantizeLinear") && integer(node, "axis", 1) == 1;
     let (scales, _) = is_along_channels.then(|| per_channel(scale, zero, facts))??;
     Some((value, scales))
-}
-
-/// The nodes of one table. Their names are short, since there are many.
-struct Nodes {
-    nodes: Vec<NodeProto>,
-    prefix: String,
-}
-
-impl Nodes {
-    fn name(&self, what: &str) -> String {
-        format!("{}/{what}", self.prefix)
-    }
-
-    fn add(&mut self, op: &str, inputs: &[&str], what: &str) -> String {
-        let name = self.name(what);
-        self.nodes.push(node(op, &name, inputs, &[&name]));
-        name
-    }
-
-    fn cast(&mut self, value: &str, to: DataType, what: &str) -> String {
-        let name = self.add("Cast", &[value], what);
-        if let Some(cast) = self.nodes.last_mut() {
-            cast.attribute.push(integer_attribute("to", i64::from(i32::from(to))));
-        }
-        name
-    }
 }

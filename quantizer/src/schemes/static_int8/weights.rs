@@ -11,17 +11,28 @@ pub struct Weights {
     /// `u_o / t_o` for each output channel.
     pub multipliers: Vec<f32>,
     pub bias: Vec<i32>,
+    /// The bias where the scales of input and output are larger.
+    pub edge_bias: Vec<i32>,
 }
 
 impl Weights {
     /// Folds the scales of the input into the weights, and quantizes them with one scale for each output channel.
     ///
+    /// Where the scales of the input are `times[0]` times as large, and those of the output `times[1]` times, the same integers
+    /// do, but for the bias.
+    ///
     /// The bias also takes up what the rounding of weights changes in the mean: `Σ (w − ŵ) · mean_c`.
-    pub fn quantize(convolution: &Convolution<'_>, input: &Input, weight_levels: u8) -> Self {
+    pub fn quantize(
+        convolution: &Convolution<'_>,
+        input: &Input,
+        weight_levels: u8,
+        times: [f32; 2],
+    ) -> Self {
         let mut weights = Self {
             levels: Vec::with_capacity(convolution.weights.len()),
             multipliers: Vec::with_capacity(convolution.outputs),
             bias: Vec::with_capacity(convolution.outputs),
+            edge_bias: Vec::with_capacity(convolution.outputs),
         };
         for output in 0..convolution.outputs {
             let first = convolution.first_input(output);
@@ -55,6 +66,9 @@ impl Weights {
             weights.multipliers.push((scale / unit) as f32);
             // Rounds half to even and saturates.
             weights.bias.push(((float_bias + moved) / scale).round_ties_even() as i32);
+            let [before, after] = times.map(f64::from);
+            let at_edges = f64::from(convolution.bias[output]) + moved + offset * after;
+            weights.edge_bias.push((at_edges / (scale * before)).round_ties_even() as i32);
         }
         weights
     }
