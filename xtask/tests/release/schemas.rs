@@ -5,6 +5,7 @@
 
 use jsonschema::{Registry, Validator};
 use serde_json::{Value, json};
+use xtask::scheme::SchemeName;
 
 use crate::fixture::{Fixture, STEM};
 
@@ -208,4 +209,5 @@ fn the_schema_has_the_keys_of_the_types() {
     of("/$defs/tensor/properties", &good["inputs"][0]);
     of("/properties/precisions/items/properties", &good["precisions"][0]);
     of("/properties/onnx_opset/items/properties", &good["onnx_opset"][0]);
+    assert_eq!(schema["properties"]["scheme"]["enum"], json!(SchemeName::ALL.map(SchemeName::as_str)));
 }
