@@ -439,6 +439,7 @@ fn what_does_not_fit_is_refused_with_what_was_found() {
     let snake = || [("activation", Text("snake"))];
     let float = "ai.kokoro:AdaINActivation";
     let q_linear = "ai.kokoro:QLinearAdaINActivation";
+    let (stft, step) = ("ai.kokoro:OnesidedSTFT", [("frame_step", Integer(5))]);
     for (operator, inputs, attributes, expected) in [
         (
             float,
@@ -468,8 +469,20 @@ fn what_does_not_fit_is_refused_with_what_was_found() {
             &[("activation", Text("none"))],
             "`x_scale` of 5 values, one for each channel of `x` or one for all, found the shape [3]",
         ),
+        (stft, &["flat", "scale"], &[], "an attribute `frame_step` of 1 or more, found none of type int"),
+        (stft, &["flat", "scale"], &[("frame_step", Integer(0))], "`frame_step` of 1 or more, found 0"),
+        (stft, &["x", "scale"], &step, "`window` of [F], found [1, 5, 2003] and [5]"),
+        (stft, &["flat", "alpha"], &step, "`window` of [F], found [5, 2003] and [1, 5, 1]"),
+        (
+            stft,
+            &["flat", "long"],
+            &step,
+            "as long as `window` at least, and that not empty, found 2003 and 2004",
+        ),
     ] {
-        let graph = start().floats("wrong", &[3], &[1.0; 3]).node("Squeeze", &["x"], "flat", &[]);
+        let long = vec![1.0; TIME + 1];
+        let graph = start().floats("wrong", &[3], &[1.0; 3]).floats("long", &[long.len() as u64], &long);
+        let graph = graph.node("Squeeze", &["x"], "flat", &[]);
         let graph = graph.node(operator, inputs, "result", attributes);
         let graph = match operator {
             _ if operator == q_linear => {

@@ -9,12 +9,10 @@ use quantizer::calibration::{Edges, Point, Ranges, Selection, Statistics};
 use quantizer::calibration::{expose_errors, expose_statistics, points};
 use quantizer::graph::{attribute, integer_attribute, node};
 use quantizer::proto::attribute_proto::AttributeType;
-use quantizer::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, tensor_shape_proto::Dimension, type_proto,
-};
+use quantizer::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 use quantizer::schemes::{self, StaticInt8, WeightsInt8};
 use quantizer::{model, tensor};
+use support::models::of_any_lengths;
 use support::program::runtime;
 
 const CHANNELS: usize = 4;
@@ -22,13 +20,6 @@ const CHANNELS: usize = 4;
 const LARGE: usize = 8;
 const POSITIONS: usize = 16;
 const TIMES: f32 = 8.0;
-
-fn value(name: &str) -> ValueInfoProto {
-    let shape = TensorShapeProto { dim: vec![Dimension::default(); 3] };
-    let tensor = type_proto::Tensor { elem_type: Some(1), shape: Some(shape) };
-    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-    ValueInfoProto { name: Some(name.into()), r#type: Some(kind), ..Default::default() }
-}
 
 /// `{name}` = Snake of a norm of `input`, through a convolution that keeps the length into `output`.
 fn half(name: &str, input: &str, output: &str, [dilation, pad]: [i64; 2]) -> Vec<NodeProto> {
@@ -81,8 +72,8 @@ fn block() -> ModelProto {
             tensor::from_f32("gamma", &[CHANNELS], &[1.0, 0.5, 2.0, 1.5]),
             tensor::from_f32("beta", &[CHANNELS], &[0.0, 0.25, -1.0, 0.5]),
         ],
-        input: vec![value("x")],
-        output: vec![value("y"), value("branch")],
+        input: vec![of_any_lengths("x")],
+        output: vec![of_any_lengths("y"), of_any_lengths("branch")],
         ..Default::default()
     };
     let opset = OperatorSetIdProto { domain: Some(String::new()), version: Some(20) };
@@ -210,9 +201,9 @@ fn calibration_measures_the_body() {
     let mut extended = block();
     let graph = model::graph_mut(&mut extended).unwrap();
     let statistics = expose_statistics(graph, &points).unwrap();
-    graph
-        .output
-        .extend(points.iter().filter(|point| point.value != "branch").map(|point| value(&point.value)));
+    graph.output.extend(
+        points.iter().filter(|point| point.value != "branch").map(|point| of_any_lengths(&point.value)),
+    );
     let mut statistics_of = open(&encoded(&extended));
     let mut extended = block();
     let errors = expose_errors(model::graph_mut(&mut extended).unwrap(), &points, &body, &[1.0]).unwrap();

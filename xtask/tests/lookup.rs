@@ -8,22 +8,13 @@ use kokoro_model::probe::{Graph, Tensor};
 use quantizer::calibration::{Channel, Ranges, Selection};
 use quantizer::fuse::DOMAIN;
 use quantizer::graph::node;
-use quantizer::proto::{
-    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    tensor_shape_proto::Dimension, type_proto,
-};
+use quantizer::proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 use quantizer::schemes::{self, FusedFloat, FusedInt8, Scheme, StaticInt8, WeightsInt8};
 use quantizer::{model, tensor};
+use support::models::of_any_lengths;
 use support::program::runtime;
 
 const CHANNELS: usize = 3;
-
-fn value(name: &str) -> ValueInfoProto {
-    let shape = TensorShapeProto { dim: vec![Dimension::default(); 3] };
-    let tensor = type_proto::Tensor { elem_type: Some(1), shape: Some(shape) };
-    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-    ValueInfoProto { name: Some(name.into()), r#type: Some(kind), ..Default::default() }
-}
 
 /// `{name}` = Snake of a norm of `input`, through a convolution of one tap into `output`.
 fn block(name: &str, input: &str, output: &str) -> Vec<NodeProto> {
@@ -54,8 +45,8 @@ fn two_blocks() -> ModelProto {
             tensor::from_f32("gamma", &[CHANNELS], &[1.0, 0.5, 2.0]),
             tensor::from_f32("beta", &[CHANNELS], &[0.0, 0.25, -1.0]),
         ],
-        input: vec![value("x")],
-        output: vec![value("y")],
+        input: vec![of_any_lengths("x")],
+        output: vec![of_any_lengths("y")],
         ..Default::default()
     };
     let opset = OperatorSetIdProto { domain: Some(String::new()), version: Some(20) };

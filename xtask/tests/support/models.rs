@@ -21,6 +21,14 @@ const DURATIONS: &str = "/encoder/Clip_output_0";
 const F0: &str = "/encoder/F0_proj/Conv_output_0";
 const ENERGY: &str = "/encoder/N_proj/Conv_output_0";
 
+/// Floats of three dimensions, of which nothing is said, not even that two are equal.
+pub fn of_any_lengths(name: &str) -> ValueInfoProto {
+    let shape = TensorShapeProto { dim: vec![tensor_shape_proto::Dimension::default(); 3] };
+    let tensor = type_proto::Tensor { elem_type: Some(DataType::Float.into()), shape: Some(shape) };
+    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { name: Some(name.into()), r#type: Some(kind), ..Default::default() }
+}
+
 /// An input or output; a dimension of 0 is open.
 pub fn value(name: &str, element: DataType, shape: &[i64]) -> ValueInfoProto {
     let dimension = |&size: &i64| tensor_shape_proto::Dimension {
