@@ -16,6 +16,7 @@
 
 mod activation;
 mod chain;
+mod convolution;
 mod dispatch;
 mod instruction_set;
 mod levels;
@@ -27,9 +28,11 @@ mod statistics;
 mod stft;
 #[cfg(test)]
 mod tests;
+mod vectors;
 
 pub use activation::Activation;
 pub use chain::{Chain, Norm};
+pub use convolution::{Convolution, Part};
 pub use dispatch::Kernels;
 pub use instruction_set::{InstructionSet, UnavailableKernels};
 pub use levels::{Levels, LevelsMut};

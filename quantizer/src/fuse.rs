@@ -4,13 +4,15 @@
 //! 2017), Snake (Ziyin et al. 2020) or `LeakyRelu`, and in front of a convolution in INT8 the quantization, behind it the
 //! dequantization. The runtime takes each of them through memory, some in one thread. The crate has operators that do all of
 //! it while a channel is in the cache, in the domain [`DOMAIN`]; what they compute is specified where they are, in
-//! `src/kernels/operators.rs` there. Another one takes the place of the Fourier transform, for which the runtime has one thread.
+//! `src/kernels/operators.rs` there. Another one takes the place of the Fourier transform, for which the runtime has one thread, and one that
+//! of float convolutions, for which it takes twice the multiplications.
 //!
 //! Where both ends of time are [computed apart](Ends), the operators read them as they are, and give what is wanted of theirs.
 //!
 //! A model with such operators runs where they are registered, and nowhere else.
 
 mod chain;
+mod convolution;
 mod residual;
 mod stft;
 
@@ -21,6 +23,8 @@ use crate::graph::{View, float_attribute, integer_attribute};
 use crate::proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 use crate::rewrite::Facts;
 use crate::{dead, order};
+
+pub(crate) use convolution::is_convolution;
 
 /// The domain of the operators.
 pub const DOMAIN: &str = "ai.kokoro";
@@ -72,7 +76,7 @@ pub struct WantedEnds {
 pub fn fuse(graph: &mut GraphProto, ends: &Ends) -> Result<BTreeMap<String, usize>> {
     let mut counts = BTreeMap::new();
     // What is added to a residual stream is what the norms behind it read, so these go first.
-    for find in [chain::find, residual::find, stft::find] {
+    for find in [chain::find, residual::find, stft::find, convolution::find] {
         order::sort(graph)?;
         let made = {
             let view = View::new(graph);

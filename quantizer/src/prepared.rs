@@ -18,7 +18,7 @@ use crate::proto::{
     type_proto,
 };
 use crate::schemes::storage::{self, Found};
-use crate::{model, order, tensor};
+use crate::{fuse, model, order, tensor};
 
 /// Constants of fewer bytes stay in the graph.
 const SMALLEST: usize = 4096;
@@ -175,7 +175,9 @@ impl<'a> Cut<'a, '_> {
                     inputs.push(name.to_owned());
                     input.push(value(name, constant.data_type()));
                 } else if let Some(form) = self.forms.get(name) {
-                    let takes_it_plain = |node: &NodeProto| UNPACKED.iter().any(|op| is(node, op));
+                    let takes_it_plain = |node: &NodeProto| {
+                        fuse::is_convolution(node) || UNPACKED.iter().any(|op| is(node, op))
+                    };
                     let is_input = self.view.consumers(name).all(takes_it_plain);
                     if is_input {
                         input.push(value(name, constant.data_type()));

@@ -2,6 +2,7 @@
 
 use super::activation::{Function, Identity, LeakyRelu, Snake};
 use super::dispatch::Kernel;
+use super::vectors::Vectors;
 use super::{Activation, Kernels, Levels, LevelsMut, Quantization, Statistics};
 
 /// How many levels eight bits have.
@@ -220,7 +221,7 @@ impl<Y, F: Function, E: End<Y>> Kernel for Map<'_, Y, F, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors>(self, _: V) {
         let Self { x, y, line, function, end } = self;
         end.write(x, y, line, function);
     }
@@ -236,7 +237,7 @@ impl Kernel for Dequantize<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors>(self, _: V) {
         for (y, &x) in self.y.iter_mut().zip(self.x) {
             *y = self.from.number(x);
         }
@@ -253,7 +254,7 @@ impl Kernel for LookUp<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors>(self, _: V) {
         for (y, &x) in self.y.iter_mut().zip(self.x) {
             *y = self.table[usize::from(x)];
         }

@@ -2,6 +2,9 @@
 
 use std::ffi::OsStr;
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", not(miri)))]
+use super::vectors::Neon;
+use super::vectors::{Portable, Vectors};
 use super::{InstructionSet, UnavailableKernels};
 
 /// The kernels for an instruction set. That there is a value says that this processor has it.
@@ -45,7 +48,9 @@ impl Kernels {
             // SAFETY: as above.
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             InstructionSet::Avx2 => unsafe { x86::avx2(kernel) },
-            _ => kernel.run(),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon", not(miri)))]
+            InstructionSet::Neon => kernel.run(Neon),
+            _ => kernel.run(Portable),
         }
     }
 
@@ -71,10 +76,11 @@ impl Kernels {
 }
 
 /// A loop. `run` and all that it calls must be `#[inline(always)]`, or would be compiled for the target's instructions.
+/// It may use the vectors of the set.
 pub(super) trait Kernel {
     type Output;
 
-    fn run(self) -> Self::Output;
+    fn run<V: Vectors>(self, vectors: V) -> Self::Output;
 }
 
 fn look_up(x: &[u8], table: &[u8; 256], y: &mut [u8]) {
@@ -93,15 +99,18 @@ mod x86 {
     };
 
     use super::Kernel;
+    use crate::kernels::vectors::{Avx2, Avx512};
 
     #[target_feature(enable = "avx2")]
     pub fn avx2<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run()
+        // SAFETY: a function with these instructions is running.
+        kernel.run(unsafe { Avx2::new() })
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
     pub fn avx512<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run()
+        // SAFETY: a function with these instructions is running.
+        kernel.run(unsafe { Avx512::new() })
     }
 
     /// A table of 256 bytes is four registers. Two permutations look up all levels in its halves, by their lower seven

@@ -54,13 +54,21 @@
 //! output, float [N, (L − F)/`frame_step` + 1, F/2 + 1, 2], is that of the operator `STFT` with `onesided`; where F is no power of two,
 //! ONNX Runtime gives the same [to the bit](super::Stft).
 //!
+//! # `WinogradConv`
+//!
+//! Inputs `x`, float [N, C, T], `w`, float [M, C, K], and perhaps `b`, float [M]; the output is float [N, M, T']: what `Conv` computes with a stride of 1 and
+//! one group, by [`Convolution`](super::Convolution), which has the bound of its error. K is 2 or more. All attributes are ints and may be left out:
+//! `dilation`, of 1 or more, else 1; `pads_begin` and `pads_end`, of 0 or more, else 0; `phases`, of 1 or more, else 1. `phases` divides M; the output
+//! is [N, M / `phases`, T' · `phases`] then, where position `t · phases + p` of channel `m` is position `t` of row `m · phases + p`.
+//!
 //! # Threads and shapes
 //!
-//! The channels of a tensor, or frames of a signal, are dealt to the runtime's own threads. No channel is split. The shape of an output is known when the
+//! The channels of a tensor, frames of a signal, or rows and times of a convolution are dealt to the runtime's own threads. No sum is split. The shape of an output is known when the
 //! operator runs, not before: the `ort` crate ends the process if shapes are to be inferred where an optional input is left out.
 
 mod adain;
 mod add;
+mod convolution;
 mod ends;
 mod node;
 mod stft;
@@ -72,6 +80,7 @@ use ort::session::Session;
 use super::Kernels;
 use adain::{Dequantize, Float, QLinear, Quantize};
 use add::DequantizeAdd;
+use convolution::WinogradConv;
 use stft::OnesidedStft;
 
 /// The name of the domain.
@@ -108,5 +117,6 @@ pub(crate) fn domain(kernels: Kernels) -> ort::Result<OperatorDomain> {
         .add(Dequantize(kernels))?
         .add(QLinear(kernels))?
         .add(DequantizeAdd(kernels))?
-        .add(OnesidedStft(kernels))
+        .add(OnesidedStft(kernels))?
+        .add(WinogradConv(kernels))
 }

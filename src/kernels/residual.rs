@@ -1,6 +1,7 @@
 //! The sum of a convolution's levels and of floats, as residual blocks end.
 
 use super::dispatch::Kernel;
+use super::vectors::Vectors;
 use super::{Kernels, Levels, Quantization};
 
 /// `y = x + a₁ + a₂ + …`, added from left to right, where `x` are levels of a channel and every addend is as long.
@@ -29,7 +30,7 @@ impl Kernel for AddDequantized<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors>(self, _: V) {
         /// What stays in the first cache until every addend was added.
         const BLOCK: usize = 2048;
         for (block, (y, x)) in self.y.chunks_mut(BLOCK).zip(self.x.chunks(BLOCK)).enumerate() {

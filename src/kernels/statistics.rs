@@ -1,6 +1,7 @@
 //! Mean and variance of a channel over time.
 
 use super::dispatch::Kernel;
+use super::vectors::Vectors;
 use super::{Kernels, Levels, Quantization};
 
 /// How many sums go side by side, and how many values each of them takes at once. Fixed, so that the order of additions is the
@@ -78,7 +79,7 @@ impl Kernel for Floats<'_> {
     type Output = Statistics;
 
     #[inline(always)]
-    fn run(self) -> Statistics {
+    fn run<V: Vectors>(self, _: V) -> Statistics {
         let Some(&first) = self.values.first() else { return Statistics::default() };
         let first = f64::from(first);
         let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
@@ -128,7 +129,7 @@ impl Kernel for Sums<'_> {
 
     /// The sum of the levels and of their squares.
     #[inline(always)]
-    fn run(self) -> (u64, u64) {
+    fn run<V: Vectors>(self, _: V) -> (u64, u64) {
         /// As many squares as a u32 holds the sum of.
         const BLOCK: usize = 1 << 16;
         let (mut sum, mut squares) = (0, 0);

@@ -4,6 +4,7 @@ use std::f32::consts::PI;
 
 use super::Kernels;
 use super::dispatch::Kernel;
+use super::vectors::Vectors;
 
 /// How many frames are transformed side by side.
 const LANES: usize = 16;
@@ -180,7 +181,7 @@ impl Kernel for Frames<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors>(self, _: V) {
         let Self { stft: Stft { window, chirp, filter, transform }, signal, step, spectra } = self;
         let (size, numbers) = (filter.len(), 2 * (window.len() / 2 + 1));
         let (mut wave, mut spectrum) = (vec![Split::default(); size], vec![Split::default(); size]);

@@ -2,7 +2,8 @@
 
 use quantizer::fuse::{DOMAIN, Ends, VERSION, fuse};
 use quantizer::graph::{attribute, node};
-use quantizer::proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
+use quantizer::proto::attribute_proto::AttributeType;
+use quantizer::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 use quantizer::schemes::{self, FusedFloat, FusedInt8, Scheme};
 use quantizer::tensor;
 
@@ -237,4 +238,93 @@ fn a_transform_of_a_constant_window_is_one_operator() {
     stays(transformed(20, 0, &|_| {}));
     stays(transformed(20, 1, &|graph| graph.input[0] = float("signal", &[1, 100, 2])));
     stays(transformed(20, 1, &|graph| graph.input.push(float("window", &[20]))));
+}
+
+/// A convolution with these attributes.
+fn convolution(taps: usize, attributes: &[(&str, &[i64])]) -> NodeProto {
+    let mut convolution = node("Conv", "the/conv", &["x", "w", "b"], &["y"]);
+    convolution.attribute = attributes.iter().map(|(name, values)| ints(name, values)).collect();
+    convolution.attribute.push(ints("kernel_shape", &[taps as i64]));
+    convolution
+}
+
+fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.into()),
+        r#type: Some(AttributeType::Ints.into()),
+        ints: values.to_vec(),
+        ..Default::default()
+    }
+}
+
+fn with_convolution(node: NodeProto, dims: [usize; 3]) -> GraphProto {
+    let weights: Vec<f32> = (0..dims.iter().product()).map(|it| (it % 7) as f32 - 3.0).collect();
+    GraphProto {
+        node: vec![node],
+        initializer: vec![
+            tensor::from_f32("w", &dims, &weights),
+            tensor::from_f32("b", &dims[..1], &vec![1.0; dims[0]]),
+        ],
+        input: vec![float("x", &[1, dims[1] as i64, 50])],
+        output: vec![value("y")],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn convolutions_that_save_multiplications_are_an_operator() {
+    let made = |node: NodeProto, dims| {
+        let graph = fused(with_convolution(node, dims), &FusedFloat { rewrites: vec![] }).graph.unwrap();
+        graph.node.into_iter().find(|node| node.op_type() == "WinogradConv")
+    };
+    let node = made(convolution(3, &[("dilations", &[5]), ("pads", &[5, 4])]), [16, 20, 3]).unwrap();
+    assert_eq!(
+        (node.name(), &node.input, &node.output),
+        ("the/conv", &["x", "w", "b"].map(String::from).to_vec(), &vec!["y".to_owned()])
+    );
+    let attributes: Vec<_> = node.attribute.iter().map(|it| (it.name(), it.i())).collect();
+    assert_eq!(attributes, [("dilation", 5), ("pads_begin", 5), ("pads_end", 4)]);
+    assert!(made(convolution(7, &[("strides", &[1])]), [16, 16, 7]).is_some());
+    // One tap and five save too little.
+    for (taps, is_ours) in [(1, false), (2, true), (4, true), (5, false), (6, true), (11, true)] {
+        assert_eq!(made(convolution(taps, &[]), [16, 16, taps]).is_some(), is_ours, "{taps} taps");
+    }
+    assert!(made(convolution(3, &[("strides", &[2])]), [16, 16, 3]).is_none());
+    assert!(made(convolution(3, &[]), [16, 15, 3]).is_none(), "too few channels");
+    assert!(made(convolution(3, &[]), [15, 16, 3]).is_none(), "too few rows");
+    let mut grouped = convolution(3, &[]);
+    grouped.attribute.push(quantizer::graph::integer_attribute("group", 2));
+    assert!(made(grouped, [16, 16, 3]).is_none());
+    let mut padded = convolution(3, &[]);
+    padded.attribute.push(quantizer::graph::string_attribute("auto_pad", "SAME_UPPER"));
+    assert!(made(padded, [16, 16, 3]).is_none());
+}
+
+#[test]
+fn phases_of_a_transposed_convolution_are_put_in_turn_by_the_operator() {
+    let mut transposed = node("ConvTranspose", "up", &["x", "w", "b"], &["y"]);
+    transposed.attribute = [("kernel_shape", &[6][..]), ("strides", &[3]), ("pads", &[1, 2])]
+        .map(|(name, it)| ints(name, it))
+        .to_vec();
+    let mut graph = with_convolution(transposed, [16, 16, 6]);
+    graph.initializer[1] = tensor::from_f32("b", &[16], &[1.0; 16]);
+    let scheme = FusedFloat { rewrites: vec![quantizer::rewrite::pass("polyphase").unwrap()] };
+    let graph = fused(graph, &scheme).graph.unwrap();
+    let names: Vec<&str> = graph.node.iter().map(NodeProto::op_type).collect();
+    assert_eq!(names, ["WinogradConv", "Slice"]);
+    let operator = &graph.node[0];
+    assert_eq!(attribute(operator, "phases").unwrap().i(), 3);
+    assert_eq!(operator.output[0], graph.node[1].input[0]);
+}
+
+#[test]
+fn weights_of_our_convolution_are_stored_as_those_of_any_other() {
+    let mut scheme = with_tables();
+    scheme.convolutions.exclude = Some(regex::Regex::new("conv").unwrap());
+    scheme.weights.min_elements = 100;
+    let graph = fused(with_convolution(convolution(3, &[]), [16, 16, 3]), &FusedInt8(scheme)).graph.unwrap();
+    let stored = graph.initializer.iter().find(|tensor| tensor.dims == [16, 16, 3]).unwrap();
+    assert_eq!(tensor::element_type(stored), quantizer::proto::tensor_proto::DataType::Int8);
+    let scales = graph.initializer.iter().filter(|tensor| tensor.dims == [16, 1, 1]).count();
+    assert_eq!(scales, 1, "a scale for each row");
 }

@@ -12,10 +12,11 @@ pub struct Graph {
 pub enum Attribute<'a> {
     Float(f32),
     Integer(i64),
+    Integers(&'a [i64]),
     Text(&'a str),
 }
 
-pub use Attribute::{Float, Integer, Text};
+pub use Attribute::{Float, Integer, Integers, Text};
 
 const FLOAT: u64 = 1;
 const UINT8: u64 = 2;
@@ -83,6 +84,9 @@ impl Graph {
             let (kind, content) = match attribute {
                 Float(number) => (1, [&[2 << 3 | 5][..], &number.to_le_bytes()].concat()),
                 Integer(number) => (2, number_field(3, *number as u64)),
+                Integers(numbers) => {
+                    (7, numbers.iter().flat_map(|&number| number_field(8, number as u64)).collect())
+                }
                 Text(text) => (3, field(4, text.as_bytes())),
             };
             node.extend(field(5, &[field(1, name.as_bytes()), content, number_field(20, kind)].concat()));
