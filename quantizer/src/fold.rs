@@ -11,7 +11,6 @@ use std::rc::Rc;
 
 use crate::dead;
 use crate::error::Result;
-use crate::fuse;
 use crate::graph::{View, is};
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use value::{Value, evaluate};
@@ -19,7 +18,7 @@ use value::{Value, evaluate};
 /// The inputs of `node` that hold weights, where this crate knows the operator.
 pub fn weight_inputs(node: &NodeProto) -> &'static [usize] {
     let op = |name| is(node, name);
-    if op("Conv") || fuse::is_convolution(node) || op("ConvTranspose") || op("MatMul") || op("Gemm") {
+    if op("Conv") || op("ConvTranspose") || op("MatMul") || op("Gemm") {
         &[1]
     } else if op("LSTM") {
         &[1, 2]

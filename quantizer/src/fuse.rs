@@ -74,9 +74,27 @@ pub struct WantedEnds {
 /// # Errors
 /// [`ErrorKind::Graph`](crate::ErrorKind::Graph) for a graph with a cycle.
 pub fn fuse(graph: &mut GraphProto, ends: &Ends) -> Result<BTreeMap<String, usize>> {
-    let mut counts = BTreeMap::new();
     // What is added to a residual stream is what the norms behind it read, so these go first.
-    for find in [chain::find, residual::find, stft::find, convolution::find] {
+    apply(graph, ends, &[chain::find, residual::find, stft::find])
+}
+
+/// Puts the operator for float convolutions in their place; returns how many there are.
+///
+/// It is for models whose convolutions are float: the few wide ones over short times that are left beside INT8 take as long either way
+/// (docs/QUANTIZATION.md).
+///
+/// # Errors
+/// Those of [`fuse`].
+pub fn convolutions(graph: &mut GraphProto) -> Result<BTreeMap<String, usize>> {
+    apply(graph, &Ends::default(), &[convolution::find])
+}
+
+/// Finds what takes the place of nodes.
+type Find = for<'a> fn(&Facts<'a>, &'a Ends) -> Made;
+
+fn apply(graph: &mut GraphProto, ends: &Ends, finds: &[Find]) -> Result<BTreeMap<String, usize>> {
+    let mut counts = BTreeMap::new();
+    for find in finds {
         order::sort(graph)?;
         let made = {
             let view = View::new(graph);

@@ -17,7 +17,7 @@ use super::vectors::Vectors;
 const CHANNELS: usize = 256;
 
 /// About so many rows of weights, and so many groups of [`OUTPUTS`] positions, one thread takes at once.
-const ROWS_AT_ONCE: usize = 128;
+const ROWS_AT_ONCE: usize = 256;
 const GROUPS_AT_ONCE: usize = 192;
 
 /// Columns of the products come in so many.

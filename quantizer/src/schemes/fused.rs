@@ -35,6 +35,7 @@ impl Scheme for FusedFloat {
     fn apply(&self, graph: &mut GraphProto) -> Result<Summary> {
         rewrite::apply(graph, self.rewrites.iter().copied())?;
         fuse::fuse(graph, &fuse::Ends::default())?;
+        fuse::convolutions(graph)?;
         graph.value_info.clear();
         Ok(Summary::default())
     }

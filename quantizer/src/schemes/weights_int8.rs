@@ -9,7 +9,6 @@ use super::storage::{Bits, store};
 use super::{Scheme, Summary};
 use crate::error::Result;
 use crate::fold::weight_inputs;
-use crate::fuse;
 use crate::graph::{View, integer, is};
 use crate::proto::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
 use crate::tensor;
@@ -103,7 +102,7 @@ impl WeightsInt8 {
 /// `None` for a shape that the operator does not take.
 fn channel_axes(node: &NodeProto, weight: &TensorProto) -> Option<std::ops::Range<usize>> {
     let rank = weight.dims.len();
-    if is(node, "Conv") || fuse::is_convolution(node) {
+    if is(node, "Conv") {
         // [out, in / group, kernel …]
         (rank >= 3).then_some(0..1)
     } else if is(node, "ConvTranspose") {
