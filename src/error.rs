@@ -136,6 +136,22 @@ pub enum ErrorKind {
         /// The path given.
         path: PathBuf,
     },
+    /// The file is no library of an execution provider, or one that this runtime cannot use.
+    #[error("`{}` is not a plugin library of an execution provider that this ONNX Runtime can load", path.display())]
+    NotAPlugin {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// There is no such execution provider here, or no device that it could compute on.
+    #[error("the execution provider `{provider}` is not available: {reason}\nhint: {hint}")]
+    ProviderUnavailable {
+        /// What ONNX Runtime calls it, or the name of its library.
+        provider: String,
+        /// What was asked of the runtime, and what it said.
+        reason: String,
+        /// How to get it.
+        hint: &'static str,
+    },
     /// The crate was built with `KOKORO_MODEL_ARTIFACT=none` or for documentation.
     #[error(
         "no model is embedded in this binary: it was built with `KOKORO_MODEL_ARTIFACT=none` or for documentation\nhint: build again without the variable, after `cargo xtask quantize`"

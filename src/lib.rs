@@ -92,6 +92,8 @@ mod prepared;
 #[cfg(feature = "probe")]
 pub mod probe;
 #[cfg(feature = "engine")]
+mod provider;
+#[cfg(feature = "engine")]
 mod runtime;
 mod speaker;
 #[cfg(feature = "engine")]
@@ -123,6 +125,8 @@ pub use metadata::{
 };
 #[cfg(feature = "engine")]
 pub use pool::{Pool, PooledSynthesizer};
+#[cfg(feature = "engine")]
+pub use provider::{CoreMlFormat, CoreMlUnits, Plugin, Provider};
 #[cfg(feature = "engine")]
 pub use runtime::Runtime;
 pub use speaker::Speaker;

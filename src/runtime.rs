@@ -3,10 +3,11 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, ErrorKind};
 use crate::kernels::{Kernels, operators};
+use crate::provider::Plugin;
 
 #[cfg(feature = "bundle-runtime")]
 mod bundle;
@@ -43,6 +44,8 @@ pub struct Runtime {
 struct Inner {
     path: PathBuf,
     version: String,
+    /// The plugin libraries that were registered, with the provider of each; `None` for one that offers no device.
+    plugins: Mutex<Vec<(PathBuf, Option<Plugin>)>>,
 }
 
 impl Runtime {
@@ -165,7 +168,15 @@ impl Runtime {
             Error::with_source(kind, RuntimeMessage::from(source))
         })?;
         let version = format!("1.{minor}");
-        Ok(Self { environment, kernels: Kernels::best(), inner: Arc::new(Inner { path, version }) })
+        Ok(Self {
+            environment,
+            kernels: Kernels::best(),
+            inner: Arc::new(Inner { path, version, plugins: Mutex::default() }),
+        })
+    }
+
+    pub(crate) fn plugins(&self) -> MutexGuard<'_, Vec<(PathBuf, Option<Plugin>)>> {
+        self.inner.plugins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The version of the library, such as `1.26`, as it says itself.
@@ -199,7 +210,7 @@ fn canonical(given: &Path) -> Result<PathBuf, Error> {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { path, version } = &*self.inner;
+        let Inner { path, version, .. } = &*self.inner;
         formatter
             .debug_struct("Runtime")
             .field("path", path)

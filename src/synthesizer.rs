@@ -14,6 +14,7 @@ use crate::kernels::operators::{self, DOMAIN};
 use crate::kernels::{InstructionSet, Kernels};
 use crate::metadata::Metadata;
 use crate::prepared::{Prepared, PreparedModel};
+use crate::provider::Provider;
 use crate::runtime::{Runtime, RuntimeMessage};
 use crate::voice::{MAX_PHONEMES, STYLE_LEN, Style};
 
@@ -32,12 +33,13 @@ pub struct SynthesizerOptions {
     pub(crate) vocabulary_size: u32,
     profile: Option<PathBuf>,
     instruction_set: Option<InstructionSet>,
+    provider: Provider,
     /// The version of the domain `ai.kokoro` that the model is said to need.
     operators: i64,
 }
 
 impl Default for SynthesizerOptions {
-    /// The runtime's own choice of threads, no session configuration, the 178 rows of Kokoro v1.0.
+    /// The CPU provider, the runtime's own choice of threads, no session configuration, the 178 rows of Kokoro v1.0.
     fn default() -> Self {
         Self {
             threads: None,
@@ -45,6 +47,7 @@ impl Default for SynthesizerOptions {
             vocabulary_size: 178,
             profile: None,
             instruction_set: None,
+            provider: Provider::Cpu,
             operators: 0,
         }
     }
@@ -101,20 +104,25 @@ impl SynthesizerOptions {
         self
     }
 
+    /// The execution provider that computes the model, in place of the CPU's. A prepared model was optimized for that one, so
+    /// any other loads the `.onnx` file itself.
+    #[must_use]
+    pub fn provider(mut self, provider: Provider) -> Self {
+        self.provider = provider;
+        self
+    }
+
     fn builder(&self, runtime: &Runtime) -> Result<SessionBuilder, Error> {
         let refused = |option: &str, source: RuntimeMessage| {
             Error::with_source(ErrorKind::SessionOption { option: option.to_owned() }, source)
         };
-        // Without an explicit provider the runtime's automatic choice could take another device.
-        // With an arena what one operator has freed serves the next. Without one, each buffer comes from the system's
-        // allocator: the process then took about twice as much at its peak, and a sixth longer for its first run.
-        let cpu = [ort::ep::CPU::default().with_arena_allocator(true).build().error_on_failure()];
         let kernels = self.instruction_set.map_or(Ok(runtime.kernels), Kernels::of)?;
         let domain = operators::domain(kernels).map_err(|source| refused(DOMAIN, source.into()))?;
-        let mut builder = Session::builder(&runtime.environment)
-            .map_err(|source| refused("session", source.into()))?
-            .with_execution_providers(cpu)
-            .map_err(|source| refused("CPUExecutionProvider", source.into()))?
+        let builder = Session::builder(&runtime.environment);
+        let builder = builder.map_err(|source| refused("session", source.into()))?;
+        let mut builder = self
+            .provider
+            .set(builder, runtime)?
             .with_operators(domain)
             .map_err(|source| refused(DOMAIN, source.into()))?;
         if let Some(threads) = self.threads {
@@ -151,6 +159,12 @@ impl SynthesizerOptions {
         }
         let mut builder = self.builder(runtime)?;
         commit(&mut builder).map_err(|source| {
+            // What the provider lacks shows in a session of any model.
+            if self.provider != Provider::Cpu
+                && let Err(error) = self.provider.check(runtime)
+            {
+                return error;
+            }
             let source = RuntimeMessage::from(source);
             let is_missing = source.misses_operator_of(DOMAIN);
             let kind = if is_missing { missing(model) } else { ErrorKind::ModelRejected { model, bytes } };
@@ -241,6 +255,9 @@ impl Synthesizer {
         prepared: &[u8],
         options: &SynthesizerOptions,
     ) -> Result<Self, Error> {
+        if options.provider != Provider::Cpu {
+            return Self::from_bytes(runtime, model, options);
+        }
         let prepared = PreparedModel::load(runtime, model, &Prepared::read(prepared)?, options)?;
         Ok(Self { model: Model::Prepared(prepared), vocabulary_size: options.vocabulary_size })
     }
@@ -256,7 +273,7 @@ impl Synthesizer {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::SessionOption`], [`ErrorKind::KernelsUnavailable`], [`ErrorKind::OperatorsMissing`],
+    /// [`ErrorKind::SessionOption`], [`ErrorKind::KernelsUnavailable`], [`ErrorKind::ProviderUnavailable`], [`ErrorKind::OperatorsMissing`],
     /// [`ErrorKind::ModelRejected`] with what the runtime said, and [`ErrorKind::ModelInterface`] if the inputs and outputs are not those of Kokoro: `tokens: int64[1, n]`,
     /// `style: float32[1, 256]` and `speed: float32[1]` give `audio: float32[n]`.
     pub fn from_bytes(runtime: &Runtime, model: &[u8], options: &SynthesizerOptions) -> Result<Self, Error> {

@@ -1,6 +1,7 @@
 //! All gates over all candidates, and the results they make together.
 
 mod contestants;
+mod providers;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::gates::{
     utterances,
 };
 use crate::host::Host;
+use crate::providers::{Asked, ProviderArgs};
 use crate::recipe::Recipe;
 use crate::results::{
     BaseResult, BenchmarkSetting, CandidateResult, GateResults, ProviderBenchmarks, Results, RuntimeResult,
@@ -44,6 +46,7 @@ pub struct Judge<'a> {
     bench: Vec<Utterance>,
     corpus_sha256: Digest,
     gates: Vec<Gate>,
+    providers: Vec<Asked>,
     audio: PathBuf,
     scratch: PathBuf,
     said: PathBuf,
@@ -124,11 +127,24 @@ impl<'a> Judge<'a> {
             bench,
             corpus_sha256: corpus.sha256(),
             gates,
+            providers: Vec::new(),
             audio: workspace.artifacts().audio(),
             scratch: workspace.artifacts().staged().join("profile"),
             said: workspace.artifacts().fidelity(),
             progress: Progress::stderr(workspace.environment().redraws()),
         })
+    }
+
+    /// The same, on these execution providers too.
+    ///
+    /// # Errors
+    /// Those of [`ProviderArgs::obtain`].
+    pub fn on(self, providers: &ProviderArgs, workspace: &Workspace, fetcher: &Fetcher) -> Result<Self> {
+        if !providers.asks_for_others() {
+            return Ok(self);
+        }
+        let providers = providers.obtain(&self.runtime, fetcher, &workspace.provider_recipe())?;
+        Ok(Self { providers, ..self })
     }
 
     /// Judges every candidate; a refusal is no error.
@@ -184,7 +200,12 @@ impl<'a> Judge<'a> {
             }
             comparison = Some(measured);
         }
-        Ok(self.results(judged, contestants, comparison.as_ref()))
+        let on_providers = self.on_providers(&self.providers, &judged)?;
+        let mut judged = self.results(judged, contestants, comparison.as_ref());
+        for (name, found) in on_providers {
+            judged.results.add_provider(name, found);
+        }
+        Ok(judged)
     }
 
     /// Times the base, the candidates, and the contestants if they can be.
@@ -277,6 +298,7 @@ impl<'a> Judge<'a> {
             chosen: None,
             base: BaseResult::new(&self.base, self.base_kind),
             candidates,
+            providers: BTreeMap::new(),
             contestants: contestants::results(contestants, &self.base, comparison),
             sentences: self.heard,
             benchmark: comparison.map(|comparison| BenchmarkSetting {

@@ -24,6 +24,7 @@ pub mod parts;
 pub mod plan;
 pub mod planning;
 pub mod prepare;
+pub mod providers;
 pub mod publish;
 pub mod rebuild;
 pub mod recipe;

@@ -4,6 +4,7 @@
 //! from it, so the bytes of the file count, comments and all.
 
 mod check;
+mod plugins;
 mod redirects;
 mod runtime;
 mod schemes;
@@ -15,6 +16,7 @@ use anyhow::{Context as _, Result, anyhow};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use self::plugins::{PluginRecipe, PluginRecipes, PluginWheel};
 pub use self::redirects::Redirects;
 pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel, platform_here};
 pub use self::schemes::{

@@ -15,6 +15,7 @@ mod page;
 mod picture;
 mod plans;
 mod provenance;
+mod providers;
 mod scale;
 mod sentences;
 mod size;

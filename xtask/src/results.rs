@@ -8,6 +8,7 @@
 
 mod contestant;
 mod earlier;
+mod providers;
 mod timeless;
 
 use std::collections::BTreeMap;
@@ -19,14 +20,14 @@ use quantizer::census::Stored;
 use serde::{Deserialize, Serialize};
 
 pub use self::contestant::{Contestant, ContestantResult};
+pub use self::providers::{
+    Measured, ProviderBenchmark, ProviderBenchmarks, ProviderGates, ProviderModel, ProviderResult,
+};
 use crate::corpus::{Language, Sentence};
 use crate::digest::Digest;
 use crate::fidelity::Fidelity;
 use crate::files::{read_json, write_json};
-use crate::gates::{
-    Availability, Benchmark, ExecutionProvider, Gate, Interval, Report, SentenceTime, Spoken, Subject,
-    Summary,
-};
+use crate::gates::{Benchmark, ExecutionProvider, Gate, Interval, Report, Spoken, Subject};
 use crate::host::Host;
 
 /// The whole file.
@@ -52,6 +53,9 @@ pub struct Results {
     /// Other quantizations of the base, by the name that the recipe gives them: shown beside the candidates, judged by
     /// nothing.
     pub contestants: BTreeMap<String, Contestant>,
+    /// What was found on the execution providers beside the CPU's that the run asked for; not written where it asked for none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub providers: BTreeMap<ExecutionProvider, ProviderResult>,
     /// The sentences of which `audio/` has what each model said, in the order of the corpus.
     pub sentences: Vec<SentenceText>,
     /// How the benchmark was run; `None` if it was not.
@@ -76,42 +80,6 @@ pub struct BenchmarkSetting {
     pub warm_up: usize,
     /// Rounds that count.
     pub rounds: usize,
-}
-
-/// A model's speed by execution provider.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderBenchmarks {
-    /// Every provider that people ask about.
-    pub providers: BTreeMap<ExecutionProvider, ProviderBenchmark>,
-}
-
-/// A model's speed on one execution provider, or why there is none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum ProviderBenchmark {
-    /// Measured here.
-    Measured(Measured),
-    /// Not measured.
-    Unavailable(Unavailable),
-}
-
-/// A model's speed. The names of the times are those of the reference result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    /// Always `true`.
-    pub available: bool,
-    /// The times of all calls.
-    #[serde(flatten)]
-    pub summary: Summary,
-    /// Real-time factor.
-    pub rtf: f64,
-    /// How many calls were timed.
-    pub runs: usize,
-    /// Milliseconds from bytes to a session.
-    pub load_ms: f64,
-    /// Each sentence for itself.
-    pub sentences: Vec<SentenceTime>,
 }
 
 /// Why a provider or a contestant was not measured.
@@ -326,31 +294,6 @@ impl SentenceText {
     pub fn of(sentence: &Sentence) -> Self {
         let Sentence { id, language, voice, speed, text, .. } = sentence;
         Self { id: id.clone(), language: *language, voice: voice.clone(), speed: *speed, text: text.clone() }
-    }
-}
-
-impl ProviderBenchmarks {
-    /// What was measured on the CPU, and why the other providers were not.
-    pub fn new(benchmark: &Benchmark) -> Self {
-        let measured = || {
-            ProviderBenchmark::Measured(Measured {
-                available: true,
-                summary: benchmark.summary,
-                rtf: benchmark.rtf,
-                runs: benchmark.runs,
-                load_ms: benchmark.load_ms,
-                sentences: benchmark.sentences.clone(),
-            })
-        };
-        let of = |provider: ExecutionProvider| match provider.availability() {
-            Availability::Available => measured(),
-            Availability::Unavailable(reason) => {
-                ProviderBenchmark::Unavailable(Unavailable { available: false, reason: reason.to_owned() })
-            }
-        };
-        Self {
-            providers: ExecutionProvider::ALL.into_iter().map(|provider| (provider, of(provider))).collect(),
-        }
     }
 }
 

@@ -130,6 +130,11 @@ impl Workspace {
         self.models().join("onnxruntime.toml")
     }
 
+    /// The recipe of the plugin libraries of execution providers.
+    pub fn provider_recipe(&self) -> PathBuf {
+        self.models().join("providers.toml")
+    }
+
     /// The lock of the model.
     pub fn lock(&self) -> PathBuf {
         self.models().join(format!("{MODEL}.lock.toml"))

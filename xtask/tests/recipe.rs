@@ -6,7 +6,7 @@ use xtask::corpus::Corpus;
 use xtask::digest::Digest;
 use xtask::failure::exit_code;
 use xtask::plan::Plan;
-use xtask::recipe::{Recipe, Redirects, RuntimeRecipe};
+use xtask::recipe::{PluginRecipes, Recipe, Redirects, RuntimeRecipe};
 use xtask::scheme::SchemeName;
 
 fn committed(name: &str) -> PathBuf {
@@ -36,6 +36,15 @@ fn the_committed_recipes_are_valid() {
     let runtime = RuntimeRecipe::load(&committed("onnxruntime.toml")).unwrap();
     let platforms: Vec<_> = runtime.platforms.keys().map(String::as_str).collect();
     assert_eq!(platforms, ["linux-aarch64", "linux-x86_64", "macos-aarch64", "windows-x86_64"]);
+
+    let plugins = PluginRecipes::load(&committed("providers.toml")).unwrap();
+    assert_eq!(plugins.plugins.keys().collect::<Vec<_>>(), ["openvino", "webgpu"]);
+    for plugin in plugins.plugins.values() {
+        assert!(plugin.platforms.contains_key("linux-x86_64"), "{}", plugin.package);
+        for wheel in plugin.platforms.values() {
+            assert!(plugin.package.replace('-', "_") + "/" == wheel.folder(), "{}", wheel.library);
+        }
+    }
 
     let redirects = Redirects::load(&committed("redirects.toml")).unwrap();
     assert!(redirects.allow("github.com", "release-assets.githubusercontent.com"));
@@ -194,4 +203,22 @@ fn a_recipe_that_is_not_there_is_named() {
     let error = Recipe::load(Path::new("no-such-recipe.toml")).err().unwrap();
     assert_eq!(exit_code(&error), 2);
     assert!(format!("{error:#}").contains("no-such-recipe.toml"));
+}
+
+#[test]
+fn complaints_about_plugins_name_the_key() {
+    let cases = [
+        ("bytes = 52587628", "bytes = 0", "plugin `openvino`, platform `linux-x86_64`, `bytes`"),
+        ("bytes = 52587628", "", "missing field `bytes`"),
+        ("[plugin.webgpu]", "[plugin.webgpu]\nurl = \"x\"", "unknown field `url`"),
+        ("package = \"onnxruntime-ep-webgpu\"", "package = \"--index-url=x\"", "plugin `webgpu`, `package`"),
+        ("onnxruntime_ep_webgpu/lib", "../lib", "plugin `webgpu`, platform `linux-x86_64`, `member`"),
+        ("onnxruntime_ep_webgpu/lib", "lib", "`library`: expected a folder in front of it"),
+        ("38326431", "3832643", "64 lower-case hex digits"),
+        ("version = \"1.8.1\"", "version = \"-r x\"", "plugin `openvino`, `version`"),
+    ];
+    for (old, new, expected) in cases {
+        let message = complaint("providers.toml", old, new, |path| PluginRecipes::load(path).map(drop));
+        assert!(message.contains(expected), "`{new}`: {message}");
+    }
 }

@@ -11,8 +11,10 @@ use serde::Deserialize;
 use support::checkout::Checkout;
 use support::program::Program;
 use xtask::environment::Environment;
-use xtask::gates::Interval;
-use xtask::results::Results;
+use xtask::gates::{Check, ExecutionProvider, Gate, Interval, Report};
+use xtask::results::{
+    GateResults, ProviderBenchmark, ProviderGates, ProviderModel, ProviderResult, Results, Unavailable,
+};
 use xtask::scheme::SchemeName;
 use xtask::tune::{Judged, Pareto, ParetoPlan, PlanLimits};
 
@@ -272,5 +274,59 @@ fn the_browser_tells_what_is_broken() {
         );
         assert_eq!(found.overflow, 2000 - i64::from(found.width));
         assert!(found.durations[0] < 0.0);
+    }
+}
+
+#[test]
+fn providers_are_a_matrix_with_verdicts_or_the_reason() {
+    let program = quantized();
+    let path = program.path("artifacts/quantization_comparison_results.json");
+    let shown = || {
+        let ended = program.run(&["report", "--artifacts", "artifacts"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.errors);
+        fs_err::read_to_string(program.path("artifacts/report.html")).unwrap()
+    };
+    let section = |page: &str| {
+        let (_, rest) = page.split_once("<section id=\"providers\">").unwrap();
+        rest.split_once("</section>").unwrap().0.to_owned()
+    };
+    let without = section(&shown());
+    for text in ["CPUExecutionProvider", "weights-int8", "no release of ONNX Runtime has an MPS provider"] {
+        assert!(without.contains(text), "no `{text}` in {without}");
+    }
+
+    let mut results = Results::read(&path).unwrap();
+    let speech = Check::at_most("lsd_db.mean", 31.5, 1.0, "dB").with_detail("3 sentences");
+    let fidelity = Some(Report::new(Gate::Fidelity, vec![speech]));
+    let smoke = Some(Report::new(Gate::Smoke, vec![Check::at_most("not_finite", 0.0, 0.0, "samples")]));
+    let ratio = Interval { count: 8, median: 1.375, low: 1.25, high: 1.5, confidence: 0.95 };
+    let ProviderBenchmark::Measured(times) =
+        results.original_benchmark.as_ref().unwrap().providers[&ExecutionProvider::Cpu].clone()
+    else {
+        panic!("the base was not timed")
+    };
+    let model = ProviderModel {
+        sha256: results.candidates["weights-int8"].sha256,
+        gates: GateResults { smoke, fidelity, ..GateResults::default() },
+        fidelity: None,
+        benchmark: Some(times),
+        speed_ratio: None,
+        over_cpu: Some(ratio),
+    };
+    let gates = ProviderGates {
+        available: true,
+        setting: "WebGpuExecutionProvider, GPU".into(),
+        models: [("weights-int8".to_owned(), model)].into(),
+    };
+    results.add_provider(ExecutionProvider::WebGpu, ProviderResult::Available(gates));
+    let why = Unavailable::new("its plugin offers no device");
+    results.add_provider(ExecutionProvider::OpenVino, ProviderResult::Unavailable(why));
+    results.write(&path).unwrap();
+    assert_eq!(Results::read(&path).unwrap(), results);
+    let with = section(&shown());
+    for text in
+        ["WebGpuExecutionProvider, GPU", "1.375 ×", ">fail<", "lsd_db.mean", "its plugin offers no device"]
+    {
+        assert!(with.contains(text), "no `{text}` in {with}");
     }
 }

@@ -13,13 +13,15 @@ use crate::failure::Failure;
 use crate::fetch::{Fetcher, SourceArgs};
 use crate::gates::{Comparison, Progress, Subject, benchmark_table, compare, utterances};
 use crate::host::Host;
+use crate::providers::ProviderArgs;
 use crate::recipe::{BenchRecipe, Recipe};
 use crate::workspace::Workspace;
 
 /// Measures how fast models speak, one call of each after another
 ///
 /// The first model is the one that the others are relative to. Real sentences, a warm-up round, and an order
-/// that changes from call to call, so that whatever slows the machine slows all of them.
+/// that changes from call to call, so that whatever slows the machine slows all of them. With several execution providers
+/// every model is timed on each, and the first model on the first provider is the one that the others are relative to.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// `.onnx` files, the first one being the base; without any, the base and the chosen artifact
@@ -37,6 +39,10 @@ pub struct BenchArgs {
     /// Print what was measured as JSON on standard output
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub providers: ProviderArgs,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
@@ -64,11 +70,16 @@ pub fn run(args: &BenchArgs, workspace: &Workspace) -> Result<()> {
     let subjects = if args.models.is_empty() {
         of_chosen(workspace, &recipe, &fetcher)?
     } else {
-        args.models.iter().map(|path| Subject::of_file(path)).collect::<Result<_>>()?
+        args.models.iter().map(|path| Subject::of_file(path)).collect::<Result<Vec<_>>>()?
     };
-    let subjects: Vec<&Subject> = subjects.iter().collect();
     let sentences = utterances(corpus.tagged("bench"), |voice| workspace.voice(&fetcher, &recipe, voice))?;
     let (runtime, _) = workspace.runtime(&fetcher)?;
+    let providers = args.providers.require(&runtime, &fetcher, &workspace.provider_recipe())?;
+    let subjects: Vec<Subject> = providers
+        .iter()
+        .flat_map(|(name, provider)| subjects.iter().map(|it| it.on(*name, provider)))
+        .collect();
+    let subjects: Vec<&Subject> = subjects.iter().collect();
 
     let setting = BenchRecipe {
         runs: args.runs.unwrap_or(recipe.gates.bench.runs),

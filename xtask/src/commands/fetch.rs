@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetch::{Fetched, FetchedArtifact, Fetcher, RuntimeLibrary, SourceArgs, is_unavailable};
-use crate::recipe::{Recipe, RuntimeRecipe};
+use crate::recipe::{PluginRecipes, Recipe, RuntimeRecipe};
 
 /// Brings the model, the voices and ONNX Runtime into the cache, or a released artifact
 ///
@@ -23,13 +23,13 @@ use crate::recipe::{Recipe, RuntimeRecipe};
 /// can be copied to another machine, or served there for `--mirror`.
 #[derive(Debug, Args)]
 pub struct FetchArgs {
-    /// Files, voices or `onnxruntime`, by name; without any, what `quantize` needs
+    /// Files, voices, `onnxruntime`, or the plugins `openvino` and `webgpu`, by name; without any, what `quantize` needs
     ///
     /// A file is named as in the recipe (`kokoro-v1.0.onnx`), a voice as it is called (`af_heart`).
     #[arg(value_name = "NAME", conflicts_with = "all")]
     pub names: Vec<String>,
 
-    /// Everything in the recipe; what cannot be had is listed at the end
+    /// Everything in the recipe, but for plugins; what cannot be had is listed at the end
     #[arg(long)]
     pub all: bool,
 
@@ -63,6 +63,9 @@ pub struct Summary {
     pub voices: Vec<Fetched>,
     /// The ONNX Runtime library.
     pub onnxruntime: Option<RuntimeLibrary>,
+    /// The libraries of plugin providers; the digests are those of their wheels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<Fetched>,
     /// A released artifact.
     pub artifact: Option<FetchedArtifact>,
 }
@@ -102,7 +105,7 @@ pub fn run(args: &FetchArgs, models: &Path, environment: &Environment) -> Result
         summary.onnxruntime = Some(fetcher.onnxruntime(&runtime)?);
     } else {
         for name in &args.names {
-            one(name, &fetcher, &recipe, &runtime, &mut summary)?;
+            one(name, &fetcher, &recipe, models, &mut summary)?;
         }
     }
     show(&summary, args.json, fetcher.cache().folder())?;
@@ -137,21 +140,19 @@ fn base(fetcher: &Fetcher, recipe: &Recipe) -> Result<Fetched> {
     Err(unavailable.context("the recipe has no file")?)
 }
 
-fn one(
-    name: &str,
-    fetcher: &Fetcher,
-    recipe: &Recipe,
-    runtime: &RuntimeRecipe,
-    summary: &mut Summary,
-) -> Result<()> {
+fn one(name: &str, fetcher: &Fetcher, recipe: &Recipe, models: &Path, summary: &mut Summary) -> Result<()> {
     if name == "onnxruntime" {
-        summary.onnxruntime = Some(fetcher.onnxruntime(runtime)?);
+        let runtime = RuntimeRecipe::load(&models.join("onnxruntime.toml"))?;
+        summary.onnxruntime = Some(fetcher.onnxruntime(&runtime)?);
+    } else if ["openvino", "webgpu"].contains(&name) {
+        let plugins = PluginRecipes::load(&models.join("providers.toml"))?;
+        summary.plugins.push(fetcher.plugin(plugins.plugin(name)?)?);
     } else if recipe.voice_names().any(|voice| voice == name) {
         summary.voices.push(fetcher.voice(recipe, name)?);
     } else {
         let file = recipe.file(name).with_context(|| {
             format!(
-                "`{name}` is no file, no voice and not `onnxruntime`\nhint: voices are named like `af_heart`"
+                "`{name}` is no file, no voice, no plugin and not `onnxruntime`\nhint: voices are named like `af_heart`"
             )
         })?;
         summary.files.push(fetcher.file(file)?);
@@ -179,6 +180,9 @@ fn show(summary: &Summary, json: bool, cache: &Path) -> Result<()> {
     if let Some(library) = &summary.onnxruntime {
         let version = library.version.as_deref().unwrap_or("of your own");
         println!("{:<24} {}  from {}", format!("ONNX Runtime {version}"), library.sha256, library.origin);
+    }
+    for plugin in &summary.plugins {
+        println!("{:<24} {}  from {}", plugin.name, plugin.sha256, plugin.origin);
     }
     if let Some(artifact) = &summary.artifact {
         for file in artifact.archive.iter().chain(&artifact.files) {

@@ -17,6 +17,7 @@ use crate::fidelity::{Fidelity, Ruler, Setting, fidelity_gate, fidelity_table};
 use crate::files::read_json;
 use crate::gates::{Progress, Report, Subject};
 use crate::host::Host;
+use crate::providers::ProviderArgs;
 use crate::scheme::SchemeName;
 use crate::workspace::Workspace;
 
@@ -25,7 +26,7 @@ use crate::workspace::Workspace;
 /// What a model predicts (durations, F0, energy) is compared with what the base does; its sound, with the base's
 /// predictions forced upon it. What the base says is kept in `artifacts/fidelity/`, so that only the first run has
 /// to wait for it. Where the recipe names models that rate speech, how they rate the candidate is shown beside the
-/// base's rating.
+/// base's rating. With other execution providers, every model is measured on each, against the base on the CPU.
 #[derive(Debug, Args)]
 pub struct FidelityArgs {
     /// Artifacts, with their metadata beside them, to hold against the limits of their schemes; without any, and
@@ -50,6 +51,10 @@ pub struct FidelityArgs {
     /// Print what was measured, sentence by sentence, as JSON on standard output
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub providers: ProviderArgs,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
@@ -104,6 +109,11 @@ pub fn run(args: &FidelityArgs, workspace: &Workspace) -> Result<()> {
     let entrants = entrants(&artifacts, &args.contestants, &base)?;
 
     let (runtime, library) = workspace.runtime(&fetcher)?;
+    let providers = args.providers.require(&runtime, &fetcher, &workspace.provider_recipe())?;
+    let on_each = providers.iter().flat_map(|(name, provider)| {
+        entrants.iter().map(|it| Entrant { subject: it.subject.on(*name, provider), scheme: it.scheme })
+    });
+    let entrants: Vec<Entrant> = on_each.collect();
     let dnsmos = workspace.dnsmos(&fetcher, &recipe)?;
     let quick: Vec<&str> = corpus.tagged("quick").map(|sentence| sentence.id.as_str()).collect();
     let mut sentences = workspace.held_out(&fetcher, &recipe, &corpus)?;

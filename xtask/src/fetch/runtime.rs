@@ -9,6 +9,7 @@ use super::archive::{bad_archive, tarball_members, wheel_member};
 use super::cache::{Entry, Size};
 use super::error::{FetchError, SourceError, WrongDigest};
 use super::part::Part;
+use super::tools::Tags;
 use super::{Candidate, Fetched, Fetcher, Origin};
 use crate::digest::Digest;
 use crate::failure::Failure;
@@ -131,13 +132,14 @@ impl Fetcher {
         version: &str,
         entry: &Entry,
     ) -> Result<(), SourceError> {
-        let package = &wheel.package;
+        let Wheel { package, python, abi, tag, .. } = wheel;
         let _busy = self
             .options
             .console
             .busy(&format!("`{}`: pip downloads `{package}` {version}, {}", entry.name, wheel.tag));
         let scratch = entry.scratch().map_err(SourceError::Local)?;
-        let file = self.tools.pip_download(package, version, Some(wheel), scratch.folder())?;
+        let file =
+            self.tools.pip_download(package, version, Some(Tags { python, abi, tag }), scratch.folder())?;
         let found = Digest::of_file(&file).map_err(SourceError::Local)?;
         if found != wheel.sha256 {
             let rejected = entry.rejected();

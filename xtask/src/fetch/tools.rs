@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::error::SourceError;
-use crate::recipe::Wheel;
 
 /// How the programs are found.
 #[derive(Debug)]
@@ -15,6 +14,17 @@ pub(super) struct Tools {
     search_path: Option<OsString>,
     /// The way to call pip that worked.
     pip: OnceLock<&'static [&'static str]>,
+}
+
+/// For which Python and machine a wheel is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tags<'a> {
+    /// The version of Python.
+    pub(super) python: &'a str,
+    /// Its ABI.
+    pub(super) abi: &'a str,
+    /// The tag of the platform.
+    pub(super) tag: &'a str,
 }
 
 /// The ways to call pip, best first: as a module it belongs to the Python that the user calls.
@@ -28,12 +38,12 @@ impl Tools {
         Self { search_path, pip: OnceLock::new() }
     }
 
-    /// Downloads one wheel into `folder`: for the Python that runs pip, or the one that `wheel` names.
+    /// Downloads one wheel into `folder`: for the Python that runs pip, or the one that the `tags` name.
     pub(super) fn pip_download(
         &self,
         package: &str,
         version: &str,
-        wheel: Option<&Wheel>,
+        tags: Option<Tags<'_>>,
         folder: &Path,
     ) -> Result<PathBuf, SourceError> {
         let pip = self.pip(folder)?;
@@ -41,9 +51,9 @@ impl Tools {
         let mut arguments: Vec<&OsStr> = pip[1..].iter().map(OsStr::new).collect();
         arguments.extend(["download", "--no-deps", "--only-binary=:all:", "--no-input"].map(OsStr::new));
         arguments.extend(["--disable-pip-version-check", "--progress-bar", "off"].map(OsStr::new));
-        if let Some(wheel) = wheel {
-            arguments.extend(["--implementation", "cp", "--python-version", &wheel.python].map(OsStr::new));
-            arguments.extend(["--abi", &wheel.abi, "--platform", &wheel.tag].map(OsStr::new));
+        if let Some(Tags { python, abi, tag }) = tags {
+            arguments.extend(["--implementation", "cp", "--python-version", python].map(OsStr::new));
+            arguments.extend(["--abi", abi, "--platform", tag].map(OsStr::new));
         }
         arguments.extend([OsStr::new("--dest"), folder.as_os_str(), OsStr::new(&requirement)]);
         self.run(pip[0], &arguments, folder)?;

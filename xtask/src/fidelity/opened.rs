@@ -9,7 +9,7 @@ use quantizer::{dead, model};
 
 use super::Speech;
 use crate::failure::Failure;
-use crate::gates::{Subject, Utterance};
+use crate::gates::{ExecutionProvider, Subject, Utterance};
 use crate::recipe::ProbeRecipe;
 
 /// The inputs that take the place of what the model predicts.
@@ -62,6 +62,8 @@ impl<'a> OpenedFile<'a> {
         forced: bool,
     ) -> Result<Self> {
         let decoded = crate::base::decode(&subject.name, &subject.model)?;
+        // What a device computes is not shared out by threads of ours.
+        let threads = if subject.provider == ExecutionProvider::Cpu { threads } else { 0 };
         Self::of_decoded(&subject.name, decoded, subject.options.clone().threads(threads), recipe, forced)
     }
 

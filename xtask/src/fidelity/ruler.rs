@@ -14,7 +14,7 @@ use super::sound::compare_sound;
 use super::{Dnsmos, DnsmosModels, Fidelity, Opinion, Scores, SentenceFidelity, Speech};
 use crate::digest::Digest;
 use crate::failure::Failure;
-use crate::gates::{Progress, Steps, Subject, Utterance};
+use crate::gates::{ExecutionProvider, Progress, Steps, Subject, Utterance};
 use crate::recipe::ProbeRecipe;
 
 /// What measuring takes beside models and sentences.
@@ -122,7 +122,8 @@ impl<'a> Ruler<'a> {
         let what = format!("fidelity of `{}`", subject.name);
         let mut steps = self.setting.progress.start(&what, self.sentences.len() + chosen.len());
         let file = self.setting.open(subject, true)?;
-        let (mut sentences, unspoken) = self.forced(&file, |said| steps.small_step(&said.utterance.id))?;
+        let done = |said: &Said| steps.small_step(&said.utterance.id);
+        let (mut sentences, unspoken) = self.forced(&file, self.setting.jobs(subject), done)?;
         drop(file);
         if !chosen.is_empty() {
             self.listen(subject, &chosen, audio, &mut sentences, &mut steps)?;
@@ -143,7 +144,7 @@ impl<'a> Ruler<'a> {
     ) -> Result<Fidelity> {
         let options = options.clone().threads(self.setting.threads);
         let file = OpenedFile::of_decoded(name, model, options, self.setting.probe, true)?;
-        let (sentences, unspoken) = self.forced(&file, |_| ())?;
+        let (sentences, unspoken) = self.forced(&file, jobs(self.setting.threads), |_| ())?;
         Ok(Fidelity::new(sentences, &self.floor, unspoken))
     }
 
@@ -152,10 +153,11 @@ impl<'a> Ruler<'a> {
     fn forced(
         &self,
         file: &OpenedFile<'_>,
+        jobs: usize,
         done: impl FnMut(&Said),
     ) -> Result<(Vec<SentenceFidelity>, Vec<String>)> {
         let measured = share_out(
-            jobs(self.setting.threads),
+            jobs,
             &self.sentences,
             Said::cost,
             || Ok((file.load(self.setting.runtime)?, self.setting.dnsmos()?)),
@@ -184,7 +186,7 @@ impl<'a> Ruler<'a> {
         fs_err::create_dir_all(audio)?;
         let file = self.setting.open(subject, false)?;
         let sounds = share_out(
-            jobs(self.setting.threads),
+            self.setting.jobs(subject),
             chosen,
             |said| said.cost(),
             || file.load(self.setting.runtime),
@@ -251,6 +253,11 @@ impl<'a> Setting<'a> {
         'a: 's,
     {
         OpenedFile::new(subject, self.probe, self.threads, forced)
+    }
+
+    /// How many of a model are run at once: of one on another device than the processor, one.
+    fn jobs(&self, subject: &Subject) -> usize {
+        if subject.provider == ExecutionProvider::Cpu { jobs(self.threads) } else { 1 }
     }
 
     /// The networks that rate, if there are any.

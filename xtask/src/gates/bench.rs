@@ -144,13 +144,24 @@ impl Comparison {
 /// # Errors
 /// `candidate` is the base, which has no ratio.
 pub fn speed_gate(candidate: &Benchmark, thresholds: &Thresholds) -> Result<Report> {
-    let Interval { count, median, low, high, confidence } =
-        candidate.speed_ratio.context("the base has no speed ratio")?;
+    Ok(ratio_gate(candidate.speed_ratio.context("the base has no speed ratio")?, thresholds))
+}
+
+/// Holds the median of a ratio against the threshold of a scheme.
+pub fn ratio_gate(ratio: Interval, thresholds: &Thresholds) -> Report {
+    let Interval { count, median, low, high, confidence } = ratio;
     let check = Check::at_least("speed_ratio", median, thresholds.min_speed_ratio, "").with_detail(format!(
         "median of {count} pairs, {:.1} % interval {low:.3} to {high:.3}",
         100.0 * confidence
     ));
-    Ok(Report::new(Gate::Bench, vec![check]))
+    Report::new(Gate::Bench, vec![check])
+}
+
+/// How many times as fast as `base` a model is that was timed in the same rounds; `None` if they have no call in common.
+pub fn ratio(base: &Benchmark, model: &Benchmark) -> Option<Interval> {
+    let times = |of: &Benchmark| of.sentences.iter().flat_map(|it| it.times_ms.clone()).collect::<Vec<_>>();
+    let ratios: Vec<f64> = times(base).iter().zip(times(model)).map(|(base, own)| base / own).collect();
+    median_interval(&ratios, CONFIDENCE)
 }
 
 struct Loaded {
@@ -258,7 +269,10 @@ mod tests {
         assert_eq!(measured.sentences[1].rtf, 0.2);
         assert_eq!(measured.sentences[1].times_ms, [800.0, 800.0, 1280.0]);
         assert!((measured.summary.throughput_qps - 6.0 / 3.28).abs() < 1e-9);
-        assert!(benchmark("base", load, &base, &sentences, None).unwrap().speed_ratio.is_none());
+        let base = benchmark("base", load, &base, &sentences, None).unwrap();
+        assert!(base.speed_ratio.is_none());
+        let again = super::ratio(&base, &measured).unwrap();
+        assert!((again.median - ratio.median).abs() < 1e-12 && again.count == ratio.count, "{again:?}");
     }
 
     #[test]

@@ -1,57 +1,63 @@
-//! The execution providers that people ask about, and why this machine has each or not.
+//! The execution providers that people ask about.
 
+use std::fmt;
+
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// An execution provider, as the results name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// An execution provider, as the command line and the results name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub enum ExecutionProvider {
-    /// The default provider of every build.
+    /// The default provider of every build
     Cpu,
-    /// Apple's Core ML.
-    #[serde(rename = "coreml")]
+    /// Apple's Core ML, on a Mac
     CoreMl,
-    /// Apple's Metal Performance Shaders.
+    /// Apple's Metal Performance Shaders, which no release has
     Mps,
-    /// Intel's OpenVINO.
-    #[serde(rename = "openvino")]
+    /// Intel's OpenVINO, a plugin
     OpenVino,
-    /// WebGPU through Dawn.
-    #[serde(rename = "webgpu")]
+    /// WebGPU through Dawn, a plugin
     WebGpu,
-}
-
-/// Whether the bench gate can run on a provider here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Availability {
-    /// It can.
-    Available,
-    /// It cannot, for this reason.
-    Unavailable(&'static str),
 }
 
 impl ExecutionProvider {
     /// All of them, in the order of the results.
     pub const ALL: [Self; 5] = [Self::Cpu, Self::CoreMl, Self::Mps, Self::OpenVino, Self::WebGpu];
 
-    /// Whether the bench gate can run on it in this build.
-    pub fn availability(self) -> Availability {
-        self.availability_on(std::env::consts::OS)
+    /// Its name on the command line and in the results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::CoreMl => "coreml",
+            Self::Mps => "mps",
+            Self::OpenVino => "openvino",
+            Self::WebGpu => "webgpu",
+        }
     }
 
-    fn availability_on(self, os: &str) -> Availability {
-        Availability::Unavailable(match self {
-            Self::Cpu => return Availability::Available,
-            Self::CoreMl if os == "macos" => {
-                "the engine runs models on the CPU provider only, so that a result is that of the CPU"
+    /// Why there are no results of it in a run that did not ask for it.
+    pub fn without_asking(self) -> &'static str {
+        match self {
+            Self::Cpu => "it was not run",
+            Self::CoreMl => {
+                "only builds of ONNX Runtime for Apple systems have it; on a Mac, `--provider coreml` measures it"
             }
-            Self::CoreMl => "only builds of ONNX Runtime for Apple systems have it",
             Self::Mps => "no release of ONNX Runtime has an MPS provider",
             Self::OpenVino => {
-                "a plugin library of its own (`onnxruntime-ep-openvino`), which is not set up here"
+                "a plugin library of its own (`onnxruntime-ep-openvino`); `--provider openvino` fetches and tries it"
             }
-            Self::WebGpu => "a plugin library of its own (`onnxruntime-ep-webgpu`), which is not set up here",
-        })
+            Self::WebGpu => {
+                "a plugin library of its own (`onnxruntime-ep-webgpu`); `--provider webgpu` fetches and tries it"
+            }
+        }
+    }
+}
+
+impl fmt::Display for ExecutionProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -60,15 +66,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_cpu_is_available_and_the_others_say_why() {
-        for os in ["linux", "macos", "windows"] {
-            for provider in ExecutionProvider::ALL {
-                let availability = provider.availability_on(os);
-                let expected = provider == ExecutionProvider::Cpu;
-                assert_eq!(availability == Availability::Available, expected, "{provider:?} on {os}");
-            }
+    fn a_provider_has_one_name_everywhere() {
+        for provider in ExecutionProvider::ALL {
+            let on_the_command_line = provider.to_possible_value().unwrap();
+            assert_eq!(on_the_command_line.get_name(), provider.as_str());
+            assert_eq!(serde_json::to_value(provider).unwrap(), provider.as_str());
         }
-        let reasons = ["linux", "macos"].map(|os| ExecutionProvider::CoreMl.availability_on(os));
-        assert_ne!(reasons[0], reasons[1]);
+        assert_eq!(ExecutionProvider::value_variants(), ExecutionProvider::ALL);
+    }
+
+    #[test]
+    fn no_two_say_the_same_of_why_they_were_not_run() {
+        let reasons: std::collections::BTreeSet<_> =
+            ExecutionProvider::ALL.into_iter().map(ExecutionProvider::without_asking).collect();
+        assert_eq!(reasons.len(), ExecutionProvider::ALL.len());
     }
 }

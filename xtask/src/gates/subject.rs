@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use kokoro_model::{Metadata, Runtime, Synthesizer, SynthesizerOptions};
+use kokoro_model::{Metadata, Provider, Runtime, Synthesizer, SynthesizerOptions};
 use quantizer::census::{self, Stored};
 use quantizer::model;
 
+use super::ExecutionProvider;
 use crate::artifacts::Artifact;
 use crate::base::{Base, decode};
 use crate::digest::Digest;
@@ -37,6 +38,8 @@ pub struct Subject {
     pub parts: Parts,
     /// How many rows the token embedding of the graph has.
     pub vocabulary_size: u32,
+    /// The execution provider that it is run on.
+    pub provider: ExecutionProvider,
 }
 
 impl Subject {
@@ -63,6 +66,7 @@ impl Subject {
             precisions: census::precisions(graph),
             parts: parts(graph),
             vocabulary_size,
+            provider: ExecutionProvider::Cpu,
             name,
             model: bytes,
         })
@@ -100,6 +104,22 @@ impl Subject {
         let artifact = metadata.map(|metadata| Artifact { metadata, path: path.to_path_buf() });
         let prepared = artifact.map(|artifact| artifact.prepared()).transpose().context(Failure::Usage)?;
         Ok(Self { prepared: prepared.flatten().map(Bytes::from), ..subject })
+    }
+
+    /// The same on another execution provider, which its name then tells: `static-int8@webgpu`. A prepared model was optimized
+    /// for the CPU's, so its file is loaded.
+    #[must_use]
+    pub fn on(&self, name: ExecutionProvider, provider: &Provider) -> Self {
+        if name == ExecutionProvider::Cpu {
+            return self.clone();
+        }
+        Self {
+            name: format!("{}@{name}", self.name),
+            prepared: None,
+            options: self.options.clone().provider(provider.clone()),
+            provider: name,
+            ..self.clone()
+        }
     }
 
     /// The size of the file in MiB (2²⁰ bytes).

@@ -5,7 +5,7 @@
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 
 use super::{Bound, Check, Comparison, ExecutionProvider, Report, number};
-use crate::results::{ProviderBenchmark, ProviderBenchmarks, Results};
+use crate::results::{ProviderBenchmark, ProviderBenchmarks, ProviderResult, Results};
 
 /// One line below the header and no other, so that a log stays short.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -85,16 +85,47 @@ pub fn results_table(results: &Results) -> Table {
         row.push(figure(candidate.speed_ratio.map_or(String::new(), |ratio| {
             format!("{:.3} × ({:.3}–{:.3})", ratio.median, ratio.low, ratio.high)
         })));
-        let verdicts = candidate.gates.reports().map(|report| {
-            let verdict = if report.pass { "pass" } else { "FAIL" };
-            format!("{} {verdict}", report.gate)
-        });
-        row.push(Cell::new(verdicts.collect::<Vec<_>>().join(", ")));
+        row.push(Cell::new(verdicts(candidate.gates.reports())));
         let is_chosen = results.chosen.as_ref() == Some(scheme);
         row.push(Cell::new(if is_chosen { "chosen" } else { "" }));
         table.add_row(row);
     }
     table
+}
+
+/// One row for each model on each provider beside the CPU's that a run asked for, or for the reason that there is none.
+pub fn providers_table(results: &Results) -> Table {
+    let mut table = table(&["provider", "model", "P50 ms", "over its base", "over the CPU", "gates"]);
+    for (provider, found) in &results.providers {
+        let gates = match found {
+            ProviderResult::Available(gates) => gates,
+            ProviderResult::Unavailable(why) => {
+                let row = [provider.as_str(), "", "", "", "", &why.reason];
+                table.add_row(row.map(Cell::new).to_vec());
+                continue;
+            }
+        };
+        for (name, model) in &gates.models {
+            let ratio = |ratio: Option<super::Interval>| {
+                figure(ratio.map_or(String::new(), |ratio| format!("{:.3} ×", ratio.median)))
+            };
+            let milliseconds = model.benchmark.as_ref().map(|it| format!("{:.0}", it.summary.p50_ms));
+            table.add_row(vec![
+                Cell::new(provider),
+                Cell::new(name),
+                figure(milliseconds.unwrap_or_default()),
+                ratio(model.speed_ratio),
+                ratio(model.over_cpu),
+                Cell::new(verdicts(model.gates.reports())),
+            ]);
+        }
+    }
+    table
+}
+
+fn verdicts<'a>(reports: impl Iterator<Item = &'a Report>) -> String {
+    let one = |report: &Report| format!("{} {}", report.gate, if report.pass { "pass" } else { "FAIL" });
+    reports.map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// Median time and real-time factor on the CPU, empty where nothing was measured.

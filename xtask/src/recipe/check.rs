@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
-    ContestantRecipe, DnsmosRecipe, EdgesRecipe, NpmMembers, Recipe, RuntimeRecipe, RuntimeSource, Source,
-    SourceFile, StaticInt8Recipe, VoiceSource,
+    ContestantRecipe, DnsmosRecipe, EdgesRecipe, NpmMembers, PluginRecipes, Recipe, RuntimeRecipe,
+    RuntimeSource, Source, SourceFile, StaticInt8Recipe, VoiceSource,
 };
 use crate::fidelity::{self, Opinion};
 use crate::scheme::SchemeName;
@@ -156,6 +156,26 @@ impl RuntimeRecipe {
                         ensure!(wheel.library_bytes > 0, "{key}, `library_bytes`: expected more than 0");
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PluginRecipes {
+    pub(super) fn check(&self) -> Result<()> {
+        for (name, plugin) in &self.plugins {
+            let key = format!("plugin `{name}`");
+            package(&key, &plugin.package, &plugin.version)?;
+            file_name(&format!("{key}, package"), &plugin.file_name())?;
+            ensure!(!plugin.licence.trim().is_empty(), "{key}, `licence`: expected an SPDX expression");
+            ensure!(!plugin.serves.trim().is_empty(), "{key}, `serves`: expected what it computes on");
+            ensure!(!plugin.platforms.is_empty(), "{key}, `platform`: expected at least one");
+            for (platform, wheel) in &plugin.platforms {
+                let key = format!("{key}, platform `{platform}`");
+                ensure!(wheel.bytes > 0, "{key}, `bytes`: expected more than 0");
+                member_path(&key, &wheel.library)?;
+                ensure!(!wheel.folder().is_empty(), "{key}, `library`: expected a folder in front of it");
             }
         }
         Ok(())

@@ -5,8 +5,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::models::Models;
 use super::sound::Recordings;
 use super::{
-    Told, candidates, fidelity, gates, glossary, operators, picture, plans, provenance, sentences, size,
-    speed, verdict,
+    Told, candidates, fidelity, gates, glossary, operators, picture, plans, provenance, providers, sentences,
+    size, speed, verdict,
 };
 use crate::results::Results;
 
@@ -18,13 +18,14 @@ const POLICY: &str = "default-src 'none'; img-src data:; media-src data:; style-
                       script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// The sections that a page of a release has not: what they show depends on the machine.
-const TIMED: [&str; 3] = ["speed", "trade", "plans"];
+const TIMED: [&str; 4] = ["speed", "providers", "trade", "plans"];
 
 /// The sections by the name they are linked with.
-const CONTENTS: [(&str, &str); 10] = [
+const CONTENTS: [(&str, &str); 11] = [
     ("models", "Models"),
     ("size", "Size"),
     ("speed", "Speed"),
+    ("providers", "Providers"),
     ("trade", "Trade"),
     ("plans", "Plans"),
     ("fidelity", "Fidelity"),
@@ -67,6 +68,7 @@ pub(super) fn page(
                     (size::section(models))
                     @if let Told::Everything { plans } = told {
                         (speed::section(results, models))
+                        (providers::section(results, models))
                         (picture::section(models))
                         (plans::section(plans))
                     }

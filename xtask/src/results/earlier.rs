@@ -1,6 +1,7 @@
 //! What an earlier run measured stays beside what a run of single gates does.
 
-use super::{CandidateResult, Contestant, Results};
+use super::{CandidateResult, Contestant, ProviderResult, Results};
+use crate::digest::Digest;
 use crate::gates::Gate;
 
 impl Results {
@@ -25,6 +26,18 @@ impl Results {
             if let Some(found) = self.candidates.get_mut(&scheme).filter(|it| it.sha256 == known.sha256) {
                 found.keep(known, run);
             }
+        }
+        // Those of a run that asked for none, if they are of these files.
+        if self.providers.is_empty() && !was_run(Gate::Bench) {
+            let is_known = |sha256: Digest| {
+                sha256 == self.base.sha256
+                    || self.candidates.values().any(|candidate| candidate.sha256 == sha256)
+            };
+            let of_these = |found: &ProviderResult| match found {
+                ProviderResult::Available(gates) => gates.models.values().all(|model| is_known(model.sha256)),
+                ProviderResult::Unavailable(_) => true,
+            };
+            self.providers = earlier.providers.into_iter().filter(|(_, found)| of_these(found)).collect();
         }
         // Without either of the two that measure them there are none in this run.
         if !was_run(Gate::Fidelity) && !was_run(Gate::Bench) {

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::gates::{Check, Gate, Sound};
+use crate::gates::{Check, Gate, SentenceTime, Sound, Summary};
 
 fn digest(of: &str) -> Digest {
     Digest::of(of.as_bytes())
@@ -84,6 +84,7 @@ fn results() -> Results {
             ("linear-int8".into(), candidate(275.5, 1.02)),
         ]
         .into(),
+        providers: BTreeMap::new(),
         contestants: [("published-int8".into(), unavailable("offline"))].into(),
         sentences: vec![SentenceText {
             id: "held-1".into(),
@@ -258,4 +259,67 @@ fn without_a_choice_the_reference_fields_are_empty() {
         let empty = (&results.quant_model_mb, &results.quant_benchmark, &results.chosen);
         assert_eq!(empty, (&None, &None, &None), "{nothing:?}");
     }
+}
+
+/// A model on another provider that says something else than the base.
+fn corrupted(times: &ProviderBenchmarks) -> ProviderModel {
+    let ProviderBenchmark::Measured(times) = times.providers[&ExecutionProvider::Cpu].clone() else {
+        panic!()
+    };
+    let check = Check::at_most("snr_db.mean", 3.0, 1.0, "dB");
+    let fidelity = Some(Report::new(Gate::Fidelity, vec![check]));
+    ProviderModel {
+        sha256: digest("candidate"),
+        gates: GateResults { fidelity, ..GateResults::default() },
+        fidelity: None,
+        benchmark: Some(times),
+        speed_ratio: None,
+        over_cpu: None,
+    }
+}
+
+#[test]
+fn providers_are_written_where_they_were_asked_for_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let mut results = results();
+    results.choose(Some("weights-int8"));
+    results.write(&path).unwrap();
+    assert!(!fs_err::read_to_string(&path).unwrap().contains("\n  \"providers\""));
+
+    let cpu = results.candidates["weights-int8"].benchmark.clone().unwrap();
+    let models = [("weights-int8".to_owned(), corrupted(&cpu))].into();
+    let gates = ProviderGates { available: true, setting: "a device".into(), models };
+    results.add_provider(ExecutionProvider::WebGpu, ProviderResult::Available(gates));
+    let why = Unavailable::new("no device");
+    results.add_provider(ExecutionProvider::OpenVino, ProviderResult::Unavailable(why));
+    results.choose(Some("weights-int8"));
+    results.write(&path).unwrap();
+    assert_eq!(Results::read(&path).unwrap(), results);
+
+    let json = serde_json::to_value(&results).unwrap();
+    assert_eq!(json["providers"]["openvino"], json!({"available": false, "reason": "no device"}));
+    let gate = &json["providers"]["webgpu"]["models"]["weights-int8"]["gates"]["fidelity"];
+    assert_eq!(gate["pass"], false);
+    let speeds = &json["quant_benchmark"]["providers"];
+    assert_eq!((&speeds["webgpu"]["avg_ms"], &speeds["cpu"]["avg_ms"]), (&json!(910.0), &json!(910.0)));
+    assert_eq!(speeds["openvino"]["reason"], "no device");
+    assert_eq!(json["original_benchmark"]["providers"]["webgpu"]["available"], false);
+    assert_eq!(
+        results.provider_failures(),
+        [
+            "fidelity gate, `weights-int8@webgpu`: `snr_db.mean` is 3 dB, expected at most 1 dB, missed by 2 dB (200 %)"
+        ]
+    );
+    assert!(results.clone().without_timings().providers.is_empty());
+
+    // A run of single gates that asks for no provider leaves what is known of the same files.
+    let mut run = self::results();
+    run.keep(results.clone(), &[Gate::Smoke]);
+    assert_eq!(run.providers, results.providers);
+    let mut run = self::results();
+    run.candidates.get_mut("weights-int8").unwrap().sha256 = digest("another");
+    run.candidates.get_mut("linear-int8").unwrap().sha256 = digest("another");
+    run.keep(results.clone(), &[Gate::Smoke]);
+    assert_eq!(run.providers.keys().collect::<Vec<_>>(), [&ExecutionProvider::OpenVino]);
 }

@@ -6,13 +6,14 @@ use super::{Contestant, Results};
 use crate::host::Host;
 
 impl Results {
-    /// The same without what was timed and without what tells of the machine: the benchmarks, the bench gate, the host,
+    /// The same without what was timed and without what tells of the machine: the benchmarks, the bench gate, other execution providers, the host,
     /// where the runtime came from, and what could not be fetched or measured of contestants, and why.
     #[must_use]
     pub fn without_timings(mut self) -> Self {
         self.original_benchmark = None;
         self.quant_benchmark = None;
         self.benchmark = None;
+        self.providers.clear();
         for candidate in self.candidates.values_mut() {
             candidate.gates.bench = None;
             candidate.benchmark = None;

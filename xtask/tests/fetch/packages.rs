@@ -9,7 +9,9 @@ use flate2::write::GzEncoder;
 use xtask::digest::Digest;
 use xtask::failure::exit_code;
 use xtask::fetch::{Fetcher, Origin, SourceError};
-use xtask::recipe::{NpmMembers, PipMember, Recipe, Source, SourceFile, VoiceSource, Voices};
+use xtask::recipe::{
+    NpmMembers, PipMember, PluginRecipe, PluginWheel, Recipe, Source, SourceFile, VoiceSource, Voices,
+};
 
 use crate::support::{Bench, body, file, message, only_extensions, reasons};
 
@@ -256,4 +258,92 @@ fn offline_names_every_missing_voice() {
     let fetcher = bench.fetcher(|options| options.offline = true);
     let error = message(&fetcher.voices(&recipe, recipe.voice_names()).unwrap_err());
     assert!(error.contains("`a.bin`, `b.bin`"), "{error}");
+}
+
+/// A plugin for this machine, whose wheel has these bytes.
+fn plugin(wheel: &[u8]) -> PluginRecipe {
+    let here = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
+    let wheel = PluginWheel {
+        python: "3.12".to_owned(),
+        abi: "cp312".to_owned(),
+        tag: "any".to_owned(),
+        sha256: Digest::of(wheel),
+        bytes: wheel.len() as u64,
+        library: "plug/libplug.so".to_owned(),
+    };
+    PluginRecipe {
+        package: "plug".to_owned(),
+        version: "1.0".to_owned(),
+        licence: "MIT".to_owned(),
+        attribution: "nobody".to_owned(),
+        serves: "nothing".to_owned(),
+        platforms: BTreeMap::from([(here, wheel)]),
+    }
+}
+
+/// A bench whose pip hands out a wheel with these members, and the wheel.
+fn with_plugin(members: &[(&str, &[u8])]) -> (Bench, Fetcher, Vec<u8>) {
+    let (bench, fetcher) = with_pip("python3", [b"", b""]);
+    let path = bench.folder().join("wheels/plug==1.0.whl");
+    let mut zip = zip::ZipWriter::new(fs_err::File::create(&path).unwrap());
+    for (name, bytes) in members {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+    let bytes = fs_err::read(path).unwrap();
+    (bench, fetcher, bytes)
+}
+
+#[test]
+fn a_plugin_comes_with_the_files_of_its_folder_and_is_what_the_wheel_holds() {
+    let members: [(&str, &[u8]); 5] = [
+        ("plug/libplug.so", b"a library"),
+        ("plug/libother.so", b"what it loads"),
+        ("plug/__init__.py", b"a program"),
+        ("plug/../libout.so", b"on its way out"),
+        ("plug-1.0.dist-info/RECORD", b"a list"),
+    ];
+    let (_bench, fetcher, wheel) = with_plugin(&members);
+    let recipe = plugin(&wheel);
+    let first = fetcher.plugin(&recipe).unwrap();
+    assert_eq!((first.name.as_str(), first.sha256), ("libplug.so", Digest::of(&wheel)));
+    assert_eq!(first.origin, Origin::Source("pip plug==1.0".to_owned()));
+    let folder = first.path.parent().unwrap();
+    let mut files: Vec<_> = fs_err::read_dir(folder).unwrap().map(|it| it.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["libother.so", "libplug.so"]);
+
+    for file in files {
+        fs_err::write(folder.join(file), b"altered").unwrap();
+    }
+    let mended = fetcher.plugin(&recipe).unwrap();
+    assert_eq!((mended.path.clone(), mended.origin), (first.path.clone(), Origin::Cache));
+    assert_eq!(fs_err::read(mended.path).unwrap(), b"a library");
+    assert_eq!(fs_err::read(folder.join("libother.so")).unwrap(), b"what it loads");
+}
+
+#[test]
+fn a_plugin_that_is_not_the_pinned_one_is_never_unpacked() {
+    let (bench, fetcher, wheel) = with_plugin(&[("plug/libplug.so", b"a library")]);
+    let mut recipe = plugin(&wheel);
+    for pinned in recipe.platforms.values_mut() {
+        pinned.sha256 = Digest::of(b"another wheel");
+    }
+    let error = fetcher.plugin(&recipe).unwrap_err();
+    assert_eq!(exit_code(&error), 3);
+    assert!(
+        matches!(reasons(&error)[0], SourceError::WrongDigest(it) if it.found == Digest::of(&wheel)),
+        "{error:#}"
+    );
+    let pinned = bench.cache().folder().join(Digest::of(b"another wheel").to_string());
+    assert!(!pinned.join("unpacked").exists());
+
+    let (_bench, fetcher, wheel) = with_plugin(&[("plug/libother.so", b"a library")]);
+    let error = message(&fetcher.plugin(&plugin(&wheel)).unwrap_err());
+    assert!(error.contains("expected the member `plug/libplug.so`"), "{error}");
+
+    recipe.platforms.clear();
+    let error = fetcher.plugin(&recipe).unwrap_err();
+    assert_eq!(exit_code(&error), 2);
 }
