@@ -1,7 +1,9 @@
-//! Rewrites a model: `rewrite MODEL OUTPUT PASS...`, each pass by its name, `noise` for the one that only reorders.
+//! Rewrites a model: `rewrite MODEL OUTPUT PASS...`, each pass by its name, `noise` for the one that only reorders, `coreml` for
+//! all that the scheme `coreml-int8` begins with.
 
 use std::error::Error;
 
+use quantizer::coreml;
 use quantizer::model;
 use quantizer::rewrite::{self, PASSES};
 
@@ -15,6 +17,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     for name in names {
         if name == "noise" {
             println!("{name}: {}", rewrite::reassociate(graph)?);
+            continue;
+        }
+        if name == "coreml" {
+            for applied in rewrite::apply(graph, &coreml::PASSES)? {
+                let (before, after) = (applied.nodes_before, applied.nodes_after);
+                println!(
+                    "{}: {} times, {before} nodes before, {after} after",
+                    applied.name, applied.rewrites
+                );
+            }
             continue;
         }
         let known = || PASSES.map(|pass| pass.name).join(", ");

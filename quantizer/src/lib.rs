@@ -13,6 +13,7 @@
 pub mod calibration;
 pub mod census;
 pub mod check;
+pub mod coreml;
 pub mod dead;
 pub mod error;
 pub mod external;

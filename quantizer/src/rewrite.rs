@@ -19,7 +19,7 @@ mod shape;
 mod square;
 
 pub use duplicates::common_subexpressions;
-pub(crate) use facts::Facts;
+pub(crate) use facts::{Dims, Facts};
 pub use instance_norm::instance_norm;
 pub use polyphase::{polyphase, polyphase_where};
 pub use reassociate::reassociate;

@@ -1,11 +1,13 @@
 //! Schemes: each turns one float model into one INT8 candidate.
 
+mod coreml_int8;
 mod fused;
 mod linear_int8;
 mod static_int8;
 pub(crate) mod storage;
 mod weights_int8;
 
+pub use coreml_int8::CoremlInt8;
 pub use fused::{FusedFloat, FusedInt8};
 pub use linear_int8::LinearInt8;
 pub use static_int8::{EDGES, StaticInt8};

@@ -18,9 +18,11 @@ mod special;
 mod subject;
 mod table;
 
-use anyhow::{Context as _, Result};
-use quantizer::model;
+use std::collections::HashSet;
+
+use anyhow::{Context as _, Result, anyhow, bail};
 use quantizer::proto::{GraphProto, ModelProto};
+use quantizer::{graph, model, order};
 use serde::{Serialize, Serializer};
 
 pub use check::LONGEST;
@@ -73,6 +75,8 @@ pub struct Prediction {
     pub options: Options,
     /// Nodes of the main graph. Those inside of `If`, `Loop` and `Scan` the provider leaves alone unless it is told otherwise.
     pub nodes: usize,
+    /// The values whose readers, direct or not, are counted apart as well, in [`Coverage::behind`].
+    pub from: Vec<String>,
     /// Where shapes get lost: nodes of whose inputs the shapes are known, and of an output not even the number of dimensions.
     pub shapes_lost_at: Vec<LostAt>,
     /// One for each format, in the order of [`Format::ALL`].
@@ -88,11 +92,24 @@ pub struct Coverage {
     pub taken: usize,
     /// Nodes of each partition, in the order in which they run.
     pub partitions: Vec<usize>,
+    /// Of the nodes that need one of [`Prediction::from`]; none if that is empty.
+    pub behind: Option<Behind>,
     /// What the operator lists alone say, to compare with the check of the Python package. No prediction of what is taken.
     pub listed: Listed,
     /// The nodes left, grouped by operator and reason, the largest group first.
     #[serde(serialize_with = "groups")]
     pub left: Vec<LeftNode>,
+}
+
+/// What the provider would take of a part of the graph, in partitions of the whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Behind {
+    /// Nodes of the part.
+    pub nodes: usize,
+    /// Those of them that are taken.
+    pub taken: usize,
+    /// Nodes of the part in each partition that has any, in the order in which they run.
+    pub partitions: Vec<usize>,
 }
 
 /// A node behind which a shape is not known.
@@ -126,13 +143,15 @@ fn groups<S: Serializer>(left: &[LeftNode], serializer: S) -> Result<S::Ok, S::E
 
 /// Predicts what the provider would take of `model`, which has to be the graph that the provider sees: constants are folded
 /// and shapes inferred, as [`fold`] has ONNX Runtime do it. A value without a shape in the graph has none for the
-/// provider.
+/// provider. What is taken of the nodes that need a value of `from`, directly or not, is counted apart as well.
 ///
 /// # Errors
-/// [`Failure::Model`] for a model without a graph, or one with a cycle.
-pub fn predict(model: &ModelProto, options: Options) -> Result<Prediction> {
+/// [`Failure::Model`] for a model without a graph, or one with a cycle; [`Failure::Usage`] for a value of `from` that no node
+/// makes.
+pub fn predict(model: &ModelProto, options: Options, from: &[String]) -> Result<Prediction> {
     let graph = model::graph(model).context(Failure::Model)?;
     let values = Values::of(model).context(Failure::Model)?;
+    let is_behind = behind(graph, from)?;
     let coverage = |format| {
         let verdicts: Vec<_> = graph
             .node
@@ -143,6 +162,16 @@ pub fn predict(model: &ModelProto, options: Options) -> Result<Prediction> {
         let sizes = |partitions: Vec<Vec<usize>>| partitions.iter().map(Vec::len).collect();
         let taken: Vec<bool> = verdicts.iter().map(Result::is_ok).collect();
         let listed: Vec<bool> = graph.node.iter().map(|node| listed::is_listed(node, format)).collect();
+        let partitioned = partitions(&taken)?;
+        let behind = (!from.is_empty()).then(|| Behind {
+            nodes: count(&is_behind),
+            taken: taken.iter().zip(&is_behind).filter(|&(&taken, &behind)| taken && behind).count(),
+            partitions: partitioned
+                .iter()
+                .map(|group| group.iter().filter(|&&index| is_behind[index]).count())
+                .filter(|&count| count > 0)
+                .collect(),
+        });
         let left = graph.node.iter().zip(verdicts).filter_map(|(node, verdict)| {
             let left = verdict.err()?;
             Some(LeftNode::new(node, left))
@@ -150,7 +179,8 @@ pub fn predict(model: &ModelProto, options: Options) -> Result<Prediction> {
         Ok(Coverage {
             format,
             taken: count(&taken),
-            partitions: sizes(partitions(&taken)?),
+            partitions: sizes(partitioned),
+            behind,
             listed: Listed { taken: count(&listed), partitions: sizes(partitions(&listed)?) },
             left: left.collect(),
         })
@@ -160,9 +190,28 @@ pub fn predict(model: &ModelProto, options: Options) -> Result<Prediction> {
         rules: rules::SOURCE,
         options,
         nodes: graph.node.len(),
+        from: from.to_vec(),
         shapes_lost_at: shapes_lost_at(graph, &values),
         formats: Format::ALL.into_iter().map(coverage).collect::<Result<_>>()?,
     })
+}
+
+/// Which nodes need one of the values, directly or not.
+fn behind(graph: &GraphProto, from: &[String]) -> Result<Vec<bool>> {
+    let made: HashSet<&str> = graph.node.iter().flat_map(graph::outputs).collect();
+    if let Some(name) = from.iter().find(|name| !made.contains(name.as_str())) {
+        bail!(anyhow!("no node of the folded graph makes `{name}`").context(Failure::Usage));
+    }
+    let mut reached: HashSet<&str> = from.iter().map(String::as_str).collect();
+    let mut is_behind = vec![false; graph.node.len()];
+    for index in order::order(graph).context(Failure::Model)? {
+        let node = &graph.node[index];
+        if graph::used_names(node).iter().any(|name| reached.contains(name)) {
+            is_behind[index] = true;
+            reached.extend(graph::outputs(node));
+        }
+    }
+    Ok(is_behind)
 }
 
 fn shapes_lost_at(graph: &GraphProto, values: &Values<'_>) -> Vec<LostAt> {

@@ -4,7 +4,9 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use quantizer::calibration::{Edges, Selection};
 use quantizer::rewrite::PASSES;
-use quantizer::schemes::{Bits, FusedFloat, FusedInt8, LinearInt8, Scheme, StaticInt8, WeightsInt8, pattern};
+use quantizer::schemes::{
+    Bits, CoremlInt8, FusedFloat, FusedInt8, LinearInt8, Scheme, StaticInt8, WeightsInt8, pattern,
+};
 use regex::Regex;
 
 use crate::failure::Failure;
@@ -24,12 +26,20 @@ pub enum SchemeName {
     FusedInt8,
     /// The float model with the operators of `kokoro-model` between its convolutions: for its engine alone, as exact as float
     FusedFloat,
+    /// weights-int8 of a graph rewritten so that ONNX Runtime's CoreML provider takes it in few partitions
+    CoremlInt8,
 }
 
 impl SchemeName {
     /// All of them, in the order in which they are made.
-    pub const ALL: [Self; 5] =
-        [Self::LinearInt8, Self::WeightsInt8, Self::StaticInt8, Self::FusedInt8, Self::FusedFloat];
+    pub const ALL: [Self; 6] = [
+        Self::LinearInt8,
+        Self::WeightsInt8,
+        Self::StaticInt8,
+        Self::FusedInt8,
+        Self::FusedFloat,
+        Self::CoremlInt8,
+    ];
 
     /// The name in recipes, file names and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -39,6 +49,7 @@ impl SchemeName {
             Self::StaticInt8 => "static-int8",
             Self::FusedInt8 => "fused-int8",
             Self::FusedFloat => "fused-float",
+            Self::CoremlInt8 => "coreml-int8",
         }
     }
 
@@ -55,6 +66,7 @@ impl SchemeName {
             Self::StaticInt8 => &recipe.scheme.static_int8.gates,
             Self::FusedInt8 => &recipe.scheme.fused_int8.gates,
             Self::FusedFloat => &recipe.scheme.fused_float.gates,
+            Self::CoremlInt8 => &recipe.scheme.coreml_int8.gates,
         }
     }
 
@@ -82,6 +94,11 @@ impl SchemeName {
             Self::StaticInt8 => static_int8(recipe, plan).map(|scheme| Box::new(scheme) as _),
             Self::FusedInt8 => static_int8(recipe, plan).map(|scheme| Box::new(FusedInt8(scheme)) as _),
             Self::FusedFloat => Ok(Box::new(FusedFloat { rewrites: PASSES.iter().collect() })),
+            Self::CoremlInt8 => {
+                let set = &recipe.scheme.coreml_int8;
+                let scheme = weights(set.min_elements, set.exclude.as_deref(), &set.finer);
+                scheme.map(|scheme| Box::new(CoremlInt8(scheme)) as _)
+            }
         };
         scheme.with_context(|| format!("`scheme.{}`", self.as_str())).context(Failure::Usage)
     }

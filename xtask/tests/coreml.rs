@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use support::models::{self, value};
 use support::program::{Program, runtime, users_cache};
 use xtask::coreml::rules::RULES;
-use xtask::coreml::{Coverage, Format, LONGEST, Options, Reason, fold, listed, partition, predict};
+use xtask::coreml::{Behind, Coverage, Format, LONGEST, Options, Reason, fold, listed, partition, predict};
 
 /// As [`value`] has it: a dimension that is open.
 const OPEN: i64 = 0;
@@ -42,7 +42,7 @@ fn with(mut node: NodeProto, attribute: AttributeProto) -> NodeProto {
 
 /// What is said of the last node, in each format.
 fn verdicts(model: &ModelProto, options: Options) -> [Option<Reason>; 2] {
-    let prediction = predict(model, options).unwrap();
+    let prediction = predict(model, options, &[]).unwrap();
     let last = model.graph.as_ref().unwrap().node.last().unwrap();
     [0, 1].map(|format| {
         let coverage: &Coverage = &prediction.formats[format];
@@ -378,6 +378,27 @@ fn partitions_are_as_large_as_what_is_left_allows() {
 }
 
 #[test]
+fn what_is_behind_a_value_is_counted_apart() {
+    // The decoder of this is `c` and what follows; `d` parts it, and the first partition has nodes in front of it, too.
+    let nodes = [
+        node("Relu", "", &["x"], &["a"]),
+        node("Relu", "", &["x"], &["b"]),
+        node("Relu", "", &["b"], &["c"]),
+        node("Floor", "", &["c"], &["d"]),
+        node("Add", "", &["a", "d"], &["e"]),
+    ];
+    let values = ["x", "a", "b", "c", "d", "e"].map(|name| value(name, Float, &[2]));
+    let model = model(&nodes, &values, &[]);
+    let prediction = predict(&model, Options::default(), &["b".into()]).unwrap();
+    for coverage in &prediction.formats {
+        assert_eq!(coverage.partitions, [3, 1]);
+        assert_eq!(coverage.behind, Some(Behind { nodes: 3, taken: 2, partitions: vec![1, 1] }));
+    }
+    let error = predict(&model, Options::default(), &["z".into()]).unwrap_err();
+    assert!(format!("{error:#}").contains("`z`"), "{error:#}");
+}
+
+#[test]
 fn no_partition_waits_for_itself() {
     let mut state = 7_u32;
     let mut below = |bound: usize| {
@@ -428,7 +449,7 @@ fn no_partition_waits_for_itself() {
 fn a_cycle_is_refused() {
     let values = [value("y", Float, &[2])];
     let nodes = [node("Add", "p", &["x", "r"], &["q"]), node("Relu", "s", &["q"], &["r"])];
-    let error = predict(&model(&nodes, &values, &[]), Options::default()).unwrap_err();
+    let error = predict(&model(&nodes, &values, &[]), Options::default(), &[]).unwrap_err();
     assert!(format!("{error:#}").contains("a cycle of 2"), "{error:#}");
 }
 
@@ -469,9 +490,9 @@ fn stored_as_int8() -> ModelProto {
 #[test]
 fn the_runtime_folds_constants_and_infers_shapes_first() {
     let model = stored_as_int8();
-    let unfolded = predict(&model, Options::default()).unwrap();
+    let unfolded = predict(&model, Options::default(), &[]).unwrap();
     let folded = fold(&runtime(), model).unwrap();
-    let folded = predict(&folded, Options::default()).unwrap();
+    let folded = predict(&folded, Options::default(), &[]).unwrap();
     assert_eq!((unfolded.nodes, folded.nodes), (5, 3));
     for format in 0..2 {
         // Neither the weight nor the shape of what the Relu makes is known as the file has it.

@@ -36,6 +36,11 @@ pub struct InspectArgs {
     #[arg(long, requires = "provider")]
     pub static_shapes: bool,
 
+    /// Count apart what would be taken of the nodes that need this value, directly or not; may be given more than once. Without
+    /// it, of those behind the F0 and the energy that the recipe's `probe` names: the decoder
+    #[arg(long, value_name = "VALUE", requires = "provider")]
+    pub from: Vec<String>,
+
     /// Print as JSON on standard output; of a prediction, every node that is left is named
     #[arg(long)]
     pub json: bool,
@@ -147,9 +152,19 @@ fn predict(path: &Path, args: &InspectArgs, workspace: &Workspace) -> Result<Pre
     let nodes_in_file = model::graph(&model).context(Failure::Model)?.node.len();
     let folded = coreml::fold(&runtime, model).with_context(|| format!("`{file}`"))?;
     let options = coreml::Options { require_static_input_shapes: args.static_shapes };
-    let coreml = coreml::predict(&folded, options)?;
+    let from = if args.from.is_empty() { decoder(workspace, &folded)? } else { args.from.clone() };
+    let coreml = coreml::predict(&folded, options, &from)?;
     let onnxruntime = runtime.version().to_owned();
     Ok(Predicted { file, sha256: Digest::of(&bytes), onnxruntime, nodes_in_file, coreml })
+}
+
+/// The values that the decoder begins with; none in a model that has not all of them.
+fn decoder(workspace: &Workspace, model: &ModelProto) -> Result<Vec<String>> {
+    let probe = workspace.recipe()?.probe;
+    let graph = model::graph(model).context(Failure::Model)?;
+    let is_made = |name: &String| graph.node.iter().any(|node| node.output.contains(name));
+    let values = vec![probe.f0, probe.energy];
+    Ok(if values.iter().all(is_made) { values } else { Vec::new() })
 }
 
 fn show_predicted(predicted: &Predicted) {

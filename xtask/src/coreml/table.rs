@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::Cell;
 
-use super::{Coverage, Prediction};
+use super::{Behind, Coverage, Prediction};
 use crate::gates::{figure, table};
 
 /// The most partitions whose sizes are written out.
@@ -29,6 +29,10 @@ pub fn show(prediction: &Prediction) -> String {
         ]);
     }
     let _ = writeln!(text, "{formats}");
+    if !prediction.from.is_empty() {
+        let _ =
+            writeln!(text, "\nof the nodes behind {}\n{}", prediction.from.join(", "), behind(prediction));
+    }
     if !prediction.shapes_lost_at.is_empty() {
         let _ = writeln!(text, "\nno shape is known behind");
         for lost in &prediction.shapes_lost_at {
@@ -44,6 +48,21 @@ pub fn show(prediction: &Prediction) -> String {
         }
     }
     text
+}
+
+fn behind(prediction: &Prediction) -> comfy_table::Table {
+    let mut behind = table(&["format", "nodes taken", "", "partitions", "largest"]);
+    for coverage in &prediction.formats {
+        let Some(Behind { nodes, taken, partitions }) = &coverage.behind else { continue };
+        behind.add_row(vec![
+            Cell::new(coverage.format.name()),
+            figure(format!("{taken} of {nodes}")),
+            figure(format!("{:.1} %", 100.0 * *taken as f64 / (*nodes).max(1) as f64)),
+            figure(partitions.len().to_string()),
+            figure(partitions.iter().max().unwrap_or(&0).to_string()),
+        ]);
+    }
+    behind
 }
 
 fn sizes(partitions: &[usize]) -> String {

@@ -44,6 +44,8 @@ pub struct Schemes {
     pub fused_int8: FusedRecipe,
     /// The float model, its convolutions joined by operators of our own.
     pub fused_float: FusedRecipe,
+    /// `weights-int8`, rewritten for CoreML.
+    pub coreml_int8: WeightsInt8Recipe,
 }
 
 /// Settings of `fused-int8`, which is else set as `static-int8`, and of `fused-float`.
@@ -64,7 +66,7 @@ pub struct LinearInt8Recipe {
     pub gates: Thresholds,
 }
 
-/// Settings of `weights-int8`.
+/// Settings of `weights-int8` and `coreml-int8`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightsInt8Recipe {
