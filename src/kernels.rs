@@ -32,7 +32,7 @@ mod vectors;
 
 pub use activation::Activation;
 pub use chain::{Chain, Norm};
-pub use convolution::{Convolution, Part};
+pub use convolution::Convolution;
 pub use dispatch::Kernels;
 pub use instruction_set::{InstructionSet, UnavailableKernels};
 pub use levels::{Levels, LevelsMut};

@@ -21,6 +21,7 @@ pub struct Levels<'a> {
 
 impl<'a> Levels<'a> {
     /// A channel that is all body.
+    #[cfg(any(test, feature = "probe"))]
     pub fn new(levels: &'a [u8], from: Quantization) -> Self {
         Self { first: &[], body: levels, last: &[], from, ends_from: from }
     }

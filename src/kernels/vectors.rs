@@ -144,7 +144,7 @@ mod x86 {
 pub(super) use aarch64::Neon;
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", not(miri)))]
-#[expect(unsafe_code, reason = "vectors are loaded and stored by pointers")]
+#[expect(unsafe_code, reason = "instructions of NEON, and vectors loaded and stored by pointers")]
 mod aarch64 {
     use std::arch::aarch64::{float32x4_t, vaddq_f32, vdupq_n_f32, vld1q_f32, vmulq_f32, vst1q_f32};
 
@@ -162,26 +162,28 @@ mod aarch64 {
 
         #[inline(always)]
         fn all(self, value: f32) -> float32x4_t {
-            vdupq_n_f32(value)
+            // SAFETY: NEON is among the target's features.
+            unsafe { vdupq_n_f32(value) }
         }
 
         #[inline(always)]
         fn load(self, from: &[f32]) -> float32x4_t {
             let from = &from[..4];
-            // SAFETY: there are four floats, and no alignment is asked for.
+            // SAFETY: NEON is among the target's features; there are four floats, and no alignment is asked for.
             unsafe { vld1q_f32(from.as_ptr()) }
         }
 
         #[inline(always)]
         fn store(self, values: float32x4_t, to: &mut [f32]) {
             let to = &mut to[..4];
-            // SAFETY: there is room for four floats, and no alignment is asked for.
+            // SAFETY: NEON is among the target's features; there is room for four floats, and no alignment is asked for.
             unsafe { vst1q_f32(to.as_mut_ptr(), values) }
         }
 
         #[inline(always)]
         fn add_product(self, sum: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-            vaddq_f32(sum, vmulq_f32(a, b))
+            // SAFETY: NEON is among the target's features.
+            unsafe { vaddq_f32(sum, vmulq_f32(a, b)) }
         }
     }
 }
