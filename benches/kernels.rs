@@ -5,15 +5,16 @@
 //! The tensor is that of the last blocks of the generator when it says some six seconds: 128 channels of 28,921 values.
 //! Bytes are counted as if each value was read once and written once; the bandwidth of memory is that of a copy and of a
 //! triad `a = b + s·c`, over arrays too large for any cache. Criterion's elements are floating-point operations: those of
-//! the formulas, where a value is computed, and none where it is looked up.
+//! the formulas, where a value is computed, and none where it is looked up; for convolutions two for each tap of the plain sum, so that the
+//! rate can be above the processor's.
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kokoro_model::kernels::{
-    Activation, Chain, InstructionSet, Kernels, Levels, LevelsMut, Norm, Quantization, Statistics,
-    add_dequantized,
+    Activation, Chain, Convolution, InstructionSet, Kernels, Levels, LevelsMut, Norm, Quantization,
+    Statistics, Stft, add_dequantized,
 };
 
 const CHANNELS: usize = 128;
@@ -119,6 +120,58 @@ fn kernels(criterion: &mut Criterion) {
     }
 }
 
+/// Channels, rows, taps, dilation and positions of convolutions of a Kokoro decoder, in a sentence of six seconds.
+const CONVOLUTIONS: [[usize; 5]; 6] = [
+    [128, 128, 3, 1, 28_921],
+    [128, 128, 7, 3, 28_921],
+    [128, 128, 11, 5, 28_921],
+    [256, 256, 7, 1, 4_820],
+    [1024, 1024, 3, 1, 241],
+    [256, 768, 2, 1, 4_821],
+];
+
+fn convolutions(criterion: &mut Criterion) {
+    for [channels, rows, taps, dilation, time] in CONVOLUTIONS {
+        let pad = dilation * (taps - 1) / 2;
+        let pads = [pad, dilation * (taps - 1) - pad];
+        let convolution = Convolution { channels, taps, dilation, pads, phases: 1 };
+        let (x, w) = (noise(channels * time), noise(rows * channels * taps));
+        let mut y = vec![0.0; rows * time];
+        let name = format!("convolution {channels} to {rows}, {taps} taps, dilation {dilation}");
+        let mut group = criterion.benchmark_group(name);
+        group.throughput(Throughput::Elements((2 * channels * rows * taps * time) as u64));
+        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+            let Ok(kernels) = Kernels::of(set) else { continue };
+            group.bench_function(BenchmarkId::from_parameter(set), |bencher| {
+                bencher.iter(|| {
+                    for part in convolution.parts(&mut y, time) {
+                        convolution.compute(&x, &w, None, part, kernels);
+                    }
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+/// The transform of Kokoro: frames of 20 samples, 5 apart.
+fn transform(criterion: &mut Criterion) {
+    const STEP: usize = 5;
+    let signal = noise(STEP * TIME);
+    let stft = Stft::new(&[1.0; 20]);
+    let frames = stft.frames(signal.len(), STEP);
+    let mut spectra = vec![0.0; frames * stft.numbers()];
+    let mut group = criterion.benchmark_group("stft");
+    group.throughput(Throughput::Bytes(4 * (signal.len() + spectra.len()) as u64));
+    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let Ok(kernels) = Kernels::of(set) else { continue };
+        group.bench_function(BenchmarkId::from_parameter(set), |bencher| {
+            bencher.iter(|| stft.transform(&signal, STEP, &mut spectra, kernels));
+        });
+    }
+    group.finish();
+}
+
 fn memory(criterion: &mut Criterion) {
     const LENGTH: usize = 32 << 20;
     let (b, c) = (vec![1.0_f32; LENGTH], vec![2.0_f32; LENGTH]);
@@ -145,6 +198,6 @@ criterion_group! {
         .sample_size(10)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = kernels, memory
+    targets = kernels, convolutions, transform, memory
 }
 criterion_main!(benches);

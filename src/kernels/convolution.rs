@@ -23,7 +23,7 @@ const GROUPS_AT_ONCE: usize = 192;
 /// Columns of the products come in so many.
 const COLUMNS: usize = 16;
 
-/// A convolution over time with a stride of 1, by [minimal filtering](winograd).
+/// A convolution over time with a stride of 1, by minimal filtering (`convolution/winograd.rs`).
 ///
 /// With C input channels, K taps, the dilation `d`, `p` zeros in front and `q` behind, the input of T positions gives `T + p + q − d·(K − 1)`
 /// positions of `m = 1 … M`: `y[m, t] = b[m] + Σ w[m, c, k] · x[c, t + d·k − p]`.
@@ -88,7 +88,7 @@ impl Convolution {
         parts
     }
 
-    /// Computes a part of `x` [C, T], `w` [M, C, K] and, if there is one, the bias [M].
+    /// Computes a part, of `x: [C, T]`, `w: [M, C, K]` and, if there is one, `bias: [M]`.
     ///
     /// # Panics
     /// If `x` or `w` is not of whole channels, or `w` or the bias has not as many rows as the part needs.
@@ -109,7 +109,7 @@ impl Convolution {
     }
 }
 
-/// Memory that each thread keeps, so that the system is not asked for it again and again: some two megabytes.
+/// Memory that each thread keeps, so that the system is not asked for it again and again: up to three megabytes.
 #[derive(Default)]
 struct Scratch {
     /// A channel of the input, every fourth position in one plane.

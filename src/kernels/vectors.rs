@@ -8,7 +8,7 @@ pub(super) trait Vectors: Copy {
     /// How many.
     const LANES: usize;
 
-    /// How many rows and vectors of sums stay in registers, beside what is multiplied.
+    /// How many rows of sums there are registers for: of three vectors each where it is 8, else of two.
     const ROWS: usize;
 
     /// All of them the same.
