@@ -82,9 +82,10 @@ impl Case {
                     }
                 }
             }
-            // Twelve standard deviations of what the documentation says of the error: 10⁻⁶ of the root mean square.
+            // Forty times what the documentation says of the error, 10⁻⁶ of the root mean square: the largest of millions
+            // was 14 times that. A wrong tap is off by hundreds of times as much.
             let terms = (channels * taps) as f64;
-            expected.push((sum, 12e-6 * (terms.sqrt() / 12.0 + 0.3)));
+            expected.push((sum, 40e-6 * (terms.sqrt() / 12.0 + 0.3)));
         }
         expected
     }
