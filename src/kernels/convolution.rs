@@ -31,7 +31,7 @@ const COLUMNS: usize = 16;
 /// Taps are dealt in parts of four, or are one part of two or three. Four outputs `d` positions apart take 7 multiplications for each part of
 /// four, channel and row, 6 for three taps, 5 for two: of what a plain sum takes, ½ for 3 and 7 taps, 0.48 for 11, 0.63 for 2.
 ///
-/// The error is that of float32 sums, twice to three times (see there): about 10⁻⁶ of the root mean square of `y`. A value that is infinite makes
+/// The error is two to three times that of float32 sums (see there): about 10⁻⁶ of the root mean square of `y`. A value that is infinite makes
 /// NaN of the other three, and of what is near. The bits are the same for every instruction set and any division of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Convolution {
