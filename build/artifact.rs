@@ -99,6 +99,13 @@ impl Search<'_> {
             return Err(format!("expected a `chosen.json` or an `.onnx` file, found `{}`", path.display()));
         }
         let chosen: Chosen = parse(path, &read(path)?)?;
+        let chosen = match self.settings.provider {
+            Some(provider) => {
+                let none = nothing_for(provider, &chosen, path);
+                chosen.alone_for(provider).ok_or(none)?
+            }
+            None => chosen.alone(),
+        };
         self.want(&chosen.sha256, path)?;
         if !digest::is_digest(&chosen.metadata_sha256) {
             return Err(not_a_digest(path, "metadata_sha256", &chosen.metadata_sha256));
@@ -111,6 +118,7 @@ impl Search<'_> {
             return Err(wrong_digest(&metadata_path, &chosen.metadata_sha256, &found));
         }
         let metadata: Metadata = parse(&metadata_path, &bytes)?;
+        let metadata = Metadata { gated: chosen.gated(), ..metadata };
         if metadata.sha256 != chosen.sha256 {
             return Err(format!(
                 "`{}` names the digest `{}`, but `{}` the digest `{}`",
@@ -240,6 +248,16 @@ impl Search<'_> {
             }
         }
     }
+}
+
+/// That `chosen`, read from `path`, has no artifact for `provider`.
+fn nothing_for(provider: &str, chosen: &Chosen, path: &Path) -> String {
+    let known: Vec<_> = chosen.providers.keys().map(|name| format!("`{name}`")).collect();
+    let known = if known.is_empty() { "no execution provider".to_owned() } else { known.join(", ") };
+    format!(
+        "feature `{provider}` asks for the artifact that `{}` names for `{provider}`, found one for {known}",
+        path.display()
+    )
 }
 
 /// `copied` holds the bytes, `model` is the name to blame.

@@ -147,6 +147,7 @@ fn nothing() -> Metadata {
         licence: "".into(),
         attribution: "".into(),
         prepared: None,
+        gated: List::default(),
     }
 }
 
@@ -209,6 +210,13 @@ fn constants(metadata: &Metadata) -> String {
         )
     });
     field("prepared", prepared);
+    let gated = list(&metadata.gated, |it| {
+        let (provider, evidence) = (text(&it.provider), it.evidence);
+        format!(
+            "crate::metadata::Gated {{ provider: {provider}, evidence: crate::metadata::Evidence::{evidence:?} }}"
+        )
+    });
+    field("gated", gated);
     source + "};\n"
 }
 

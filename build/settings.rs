@@ -35,11 +35,16 @@ pub enum Source {
     Package(PathBuf),
 }
 
+/// The execution provider, by its name in `chosen.json`, whose artifact feature `coreml` embeds on Apple's systems.
+pub const COREML: &str = "coreml";
+
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Where the artifact comes from.
     pub source: Source,
+    /// The execution provider whose artifact is taken out of a `chosen.json`; `None` for the first one named there, that for the CPU.
+    pub provider: Option<&'static str>,
     /// The content-addressed cache, `<cache>/<sha256>/<name>`; none if there is no home folder.
     pub cache: Option<PathBuf>,
     /// The folder of the package.
@@ -90,8 +95,11 @@ impl Settings {
             },
             None => Source::Package(package.join("artifacts").join("chosen.json")),
         };
+        let vendor = text("CARGO_CFG_TARGET_VENDOR");
+        let takes_coreml = variable("CARGO_FEATURE_COREML").is_some() && vendor == "apple";
         Self {
             source,
+            provider: takes_coreml.then_some(COREML),
             cache: cache(&variable, cfg!(windows)),
             out: PathBuf::from(cargo("OUT_DIR")),
             package,
@@ -100,7 +108,7 @@ impl Settings {
             target: Target {
                 arch: text("CARGO_CFG_TARGET_ARCH"),
                 family: text("CARGO_CFG_TARGET_FAMILY"),
-                vendor: text("CARGO_CFG_TARGET_VENDOR"),
+                vendor,
                 os: text("CARGO_CFG_TARGET_OS"),
                 env: text("CARGO_CFG_TARGET_ENV"),
             },

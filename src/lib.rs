@@ -21,6 +21,7 @@
 //! | feature | gives | adds |
 //! |---|---|---|
 //! | `embed`, on by default | `MODEL`, the bytes of an `.onnx` file, and `METADATA`, what it is and what it was made of | the model, about 80 MB |
+//! | `coreml` | on Apple's systems, the artifact chosen for Core ML in `MODEL`, in place of that for the CPU | nothing |
 //! | `ort` | `Synthesizer`, which runs it, or any other Kokoro model, on ONNX Runtime; `Pool`, `Cancellation` | |
 //! | `voices` | `Voice::styles` and a `Speaker` by name: the 54 voices of Kokoro v1.0 | 1.6 MB |
 //! | `text` | `Synthesizer::say` and `Synthesizer::stream` for English text; implies `ort` | 25 MB of dictionaries |
@@ -52,6 +53,11 @@
 //! 2. `artifacts/chosen.json` in this package, which `cargo xtask quantize` writes.
 //! 3. For a file that `chosen.json` names and that is not beside it: `<sha256>/<name>` in the folder
 //!    `KOKORO_MODEL_CACHE`, or else `kokoro-model` in the user's cache folder.
+//!
+//! A `chosen.json` names an artifact for each execution provider that one was chosen for. The one for the CPU is embedded, or with
+//! feature `coreml`, on Apple's systems, that for Core ML. `METADATA.gated` says for which providers it was chosen, and whether it was
+//! measured there or only [predicted](Evidence). The feature does not change what a `Synthesizer` runs on, which is
+//! `SynthesizerOptions::provider`.
 //!
 //! The voices are taken from `<sha256>/<name>.bin` in the same cache, where `cargo xtask fetch` puts them, by the digests
 //! of the recipe `models/kokoro-v1.0.toml`.
@@ -120,8 +126,8 @@ pub use error::{Error, ErrorKind};
 pub use kernels::{InstructionSet, UnavailableKernels};
 pub use language::{Gender, Language};
 pub use metadata::{
-    Base, BaseKind, Chosen, Dimension, List, Metadata, OperatorSet, Precision, PreparedFile, SessionOption,
-    TensorInfo, Text,
+    Base, BaseKind, Chosen, ChosenFor, Dimension, Evidence, Gated, List, Metadata, OperatorSet, Precision,
+    PreparedFile, SessionOption, TensorInfo, Text,
 };
 #[cfg(feature = "engine")]
 pub use pool::{Pool, PooledSynthesizer};

@@ -1,6 +1,7 @@
 //! What an artifact is: the JSON beside an `.onnx` file, and the same data as constants in a binary.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,30 @@ pub struct Metadata {
     pub attribution: Text,
     /// The file beside the artifact with which the engine loads it quickly; `null` where none was made.
     pub prepared: Option<PreparedFile>,
+    /// The execution providers that it was chosen for, and by what right. It is no part of the JSON, which is written before any
+    /// gate: `METADATA` has it from `chosen.json`, and has none where a build was told of a file or a digest instead.
+    #[serde(skip)]
+    pub gated: List<Gated>,
+}
+
+/// An execution provider that an artifact was chosen for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gated {
+    /// Its name in recipes and on the command line, such as `cpu` or `coreml`.
+    pub provider: Text,
+    /// Whether the artifact was run on it.
+    pub evidence: Evidence,
+}
+
+/// By what right an artifact is chosen for an execution provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    /// It passed the gates there.
+    Measured,
+    /// It was not run there: it passed the gates on the CPU, and by its graph the provider would take as much of it as of the base, or
+    /// more.
+    Predicted,
 }
 
 /// A `.prepared` file, named as its artifact otherwise.
@@ -151,7 +176,7 @@ pub struct SessionOption {
 
 /// The contents of `artifacts/chosen.json`: which artifact a build embeds.
 ///
-/// Both files lie in the folder of `chosen.json` itself.
+/// The files lie in the folder of `chosen.json` itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chosen {
@@ -163,4 +188,50 @@ pub struct Chosen {
     pub metadata: String,
     /// The digest of its metadata.
     pub metadata_sha256: String,
+    /// What is chosen for each execution provider, by its name. The fields above are of that for `cpu`, where there is one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub providers: BTreeMap<String, ChosenFor>,
+}
+
+/// Which artifact is chosen for an execution provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChosenFor {
+    /// The file name of the artifact.
+    pub file: String,
+    /// The digest of the artifact.
+    pub sha256: String,
+    /// The file name of its metadata.
+    pub metadata: String,
+    /// The digest of its metadata.
+    pub metadata_sha256: String,
+    /// Whether it was run there.
+    pub evidence: Evidence,
+}
+
+impl Chosen {
+    /// The artifact of the first fields and no other.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.providers.retain(|_, it| it.metadata_sha256 == self.metadata_sha256);
+        self
+    }
+
+    /// The artifact that is chosen for `provider` and no other, in the first fields; `None` where nothing is chosen for it.
+    #[must_use]
+    pub fn alone_for(mut self, provider: &str) -> Option<Self> {
+        let ChosenFor { file, sha256, metadata, metadata_sha256, .. } = self.providers.get(provider)?.clone();
+        (self.file, self.sha256, self.metadata, self.metadata_sha256) =
+            (file, sha256, metadata, metadata_sha256);
+        Some(self.alone())
+    }
+
+    /// The execution providers that the artifacts are chosen for.
+    pub fn gated(&self) -> List<Gated> {
+        let gated = |(name, it): (&String, &ChosenFor)| Gated {
+            provider: name.clone().into(),
+            evidence: it.evidence,
+        };
+        self.providers.iter().map(gated).collect()
+    }
 }

@@ -52,6 +52,10 @@ pub enum Provider {
         /// What it may compute on.
         units: CoreMlUnits,
     },
+    /// Intel's OpenVINO, in builds of ONNX Runtime that have it built in, such as that in the Python package
+    /// `onnxruntime-openvino`. It computes on the processor, not only on Intel's, in float32. With `engine` alone there is
+    /// none, as of Core ML. The plugin `onnxruntime-ep-openvino` is a [`Self::Plugin`].
+    OpenVino,
     /// That of a library, [registered](Runtime::register_plugin) with the runtime.
     Plugin(Plugin),
 }
@@ -113,7 +117,26 @@ impl Provider {
         match self {
             Self::Cpu => CPU::NAME,
             Self::CoreMl { .. } => "CoreMLExecutionProvider",
+            Self::OpenVino => "OpenVINOExecutionProvider",
             Self::Plugin(plugin) => plugin.name(),
+        }
+    }
+
+    /// Whether it was compiled into the ONNX Runtime that is loaded, which does not say that it [computes](Self::check) here.
+    ///
+    /// ```no_run
+    /// use kokoro_model::{Provider, Runtime};
+    ///
+    /// let runtime = Runtime::load()?;
+    /// let provider = if Provider::OpenVino.is_built_in(&runtime) { Provider::OpenVino } else { Provider::Cpu };
+    /// # Ok::<(), kokoro_model::Error>(())
+    /// ```
+    pub fn is_built_in(&self, _: &Runtime) -> bool {
+        match self {
+            Self::Cpu => true,
+            Self::CoreMl { format, units } => coreml(*format, *units).is_ok_and(|it| it.is_some()),
+            Self::OpenVino => openvino(None).is_ok_and(|it| it.is_some()),
+            Self::Plugin(_) => false,
         }
     }
 
@@ -134,14 +157,19 @@ impl Provider {
     pub fn check(&self, runtime: &Runtime) -> Result<(), Error> {
         let session = || -> Result<Session, Error> {
             let builder = Session::builder(&runtime.environment).map_err(|source| self.refused(source))?;
-            let mut builder = self.set(builder, runtime)?;
+            let mut builder = self.set(builder, runtime, None)?;
             builder.commit_from_memory(SQUARE).map_err(|source| self.refused(source))
         };
         session().map(drop)
     }
 
-    /// Has `builder` make its session on this provider.
-    pub(crate) fn set(&self, builder: SessionBuilder, runtime: &Runtime) -> Result<SessionBuilder, Error> {
+    /// Has `builder` make its session on this provider; `threads` are for one that has threads of its own on the processor.
+    pub(crate) fn set(
+        &self,
+        builder: SessionBuilder,
+        runtime: &Runtime,
+        threads: Option<usize>,
+    ) -> Result<SessionBuilder, Error> {
         // With an arena what one operator has freed serves the next. Without one, each buffer comes from the system's
         // allocator: the process then took about twice as much at its peak, and a sixth longer for its first run.
         let cpu = CPU::default().with_arena_allocator(true).build().error_on_failure();
@@ -154,10 +182,15 @@ impl Provider {
                 };
                 with_providers(builder, &[coreml, cpu]).map_err(|message| self.unavailable(message))
             }
+            Self::OpenVino => {
+                let builder = self.quiet(builder)?;
+                let Some(openvino) = openvino(threads).map_err(|source| self.refused(source))? else {
+                    return Err(self.unavailable("this build of ONNX Runtime has no such provider"));
+                };
+                with_providers(builder, &[openvino, cpu]).map_err(|message| self.unavailable(message))
+            }
             Self::Plugin(plugin) => {
-                // Plugins warn of every node that they leave.
-                let builder =
-                    builder.with_log_level(LogLevel::Error).map_err(|source| self.refused(source))?;
+                let builder = self.quiet(builder)?;
                 let mut devices = runtime
                     .environment
                     .devices()
@@ -170,6 +203,11 @@ impl Provider {
         }
     }
 
+    /// Other providers warn of every node that they leave.
+    fn quiet(&self, builder: SessionBuilder) -> Result<SessionBuilder, Error> {
+        builder.with_log_level(LogLevel::Error).map_err(|source| self.refused(source))
+    }
+
     fn refused<R>(&self, source: ort::Error<R>) -> Error {
         self.unavailable(RuntimeMessage::from(source))
     }
@@ -178,6 +216,9 @@ impl Provider {
         let hint = match self {
             Self::Cpu => "take another ONNX Runtime",
             Self::CoreMl { .. } => "take ONNX Runtime for macOS from its package for Python, on a Mac",
+            Self::OpenVino => {
+                "take ONNX Runtime from the Python package `onnxruntime-openvino`, whose libraries must stay in one folder"
+            }
             Self::Plugin(_) => {
                 "take a version of the plugin that was built for this version of ONNX Runtime, and see that the driver of its \
                  device is installed"
@@ -286,5 +327,26 @@ fn coreml(format: CoreMlFormat, units: CoreMlUnits) -> ort::Result<Option<Execut
 #[cfg(not(feature = "ort"))]
 #[allow(clippy::unnecessary_wraps, reason = "as with the feature")]
 fn coreml(_: CoreMlFormat, _: CoreMlUnits) -> ort::Result<Option<ExecutionProviderDispatch>> {
+    Ok(None)
+}
+
+/// The provider on the processor, in a build of ONNX Runtime that has it.
+#[cfg(feature = "ort")]
+fn openvino(threads: Option<usize>) -> ort::Result<Option<ExecutionProviderDispatch>> {
+    use ort::ep::OpenVINO;
+    if !OpenVINO::is_available()? {
+        return Ok(None);
+    }
+    // Where the processor has bfloat16, it would be taken.
+    let mut openvino = OpenVINO::default().with_device_type("CPU").with_precision("FP32");
+    if let Some(threads) = threads {
+        openvino = openvino.with_num_threads(threads);
+    }
+    Ok(Some(openvino.build().error_on_failure()))
+}
+
+#[cfg(not(feature = "ort"))]
+#[allow(clippy::unnecessary_wraps, reason = "as with the feature")]
+fn openvino(_: Option<usize>) -> ort::Result<Option<ExecutionProviderDispatch>> {
     Ok(None)
 }

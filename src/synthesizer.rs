@@ -122,7 +122,7 @@ impl SynthesizerOptions {
         let builder = builder.map_err(|source| refused("session", source.into()))?;
         let mut builder = self
             .provider
-            .set(builder, runtime)?
+            .set(builder, runtime, self.threads)?
             .with_operators(domain)
             .map_err(|source| refused(DOMAIN, source.into()))?;
         if let Some(threads) = self.threads {

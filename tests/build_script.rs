@@ -3,7 +3,7 @@
 #![cfg(feature = "embed")]
 #![allow(missing_docs, dead_code, reason = "the modules of another crate, used in part")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,8 @@ mod room;
 
 use build::artifact::{Failure, resolve};
 use build::embed::{Format, assembly, generate};
-use build::metadata::{Chosen, Metadata};
-use build::settings::{Settings, Source, Target, cache};
+use build::metadata::{Chosen, ChosenFor, Evidence, Gated, Metadata};
+use build::settings::{COREML, Settings, Source, Target, cache};
 use room::{Room, hex};
 
 const MODEL: &[u8] = b"the bytes of a model";
@@ -56,7 +56,39 @@ impl Room {
             sha256: hex(MODEL),
             metadata: "a.json".to_owned(),
             metadata_sha256: hex(metadata.as_bytes()),
+            providers: BTreeMap::new(),
         });
+    }
+
+    /// Chooses the artifact for `cpu` as measured and for `webgpu`, and another one, `b.onnx`, for `coreml` as predicted.
+    fn choose_for_providers(&self) {
+        let other = b"another model";
+        let mut metadata = metadata_json();
+        metadata["name"] = "b.onnx".into();
+        metadata["sha256"] = hex(other).into();
+        metadata["bytes"] = other.len().into();
+        metadata["prepared"] = serde_json::Value::Null;
+        let metadata = metadata.to_string();
+        self.write("artifacts/b.onnx", other);
+        self.write("artifacts/b.json", metadata.as_bytes());
+        let mut chosen = self.chosen();
+        let own = ChosenFor {
+            file: chosen.file.clone(),
+            sha256: chosen.sha256.clone(),
+            metadata: chosen.metadata.clone(),
+            metadata_sha256: chosen.metadata_sha256.clone(),
+            evidence: Evidence::Measured,
+        };
+        let other = ChosenFor {
+            file: "b.onnx".to_owned(),
+            sha256: hex(other),
+            metadata: "b.json".to_owned(),
+            metadata_sha256: hex(metadata.as_bytes()),
+            evidence: Evidence::Predicted,
+        };
+        let entries = [("cpu", own.clone()), ("webgpu", own), ("coreml", other)];
+        chosen.providers = entries.map(|(name, entry)| (name.to_owned(), entry)).into();
+        self.write_chosen(&chosen);
     }
 
     fn write_chosen(&self, chosen: &Chosen) {
@@ -95,6 +127,65 @@ fn the_chosen_artifact_is_copied_under_its_digest() {
     let names = ["artifacts/chosen.json", "artifacts/a.json", "artifacts/a.onnx", "artifacts/a.prepared"];
     let watched = names.map(|name| room.path(name));
     assert_eq!(artifact.watched, watched);
+}
+
+#[test]
+fn the_metadata_says_for_which_providers_it_was_chosen() {
+    let room = Room::complete();
+    let of = |room: &Room| resolve(&room.settings).unwrap().unwrap();
+    assert_eq!(*of(&room).metadata.gated, []);
+    room.choose_for_providers();
+    let artifact = of(&room);
+    assert_eq!(artifact.metadata.sha256, hex(MODEL));
+    let gated = |provider: &'static str, evidence| Gated { provider: provider.into(), evidence };
+    let expected = [gated("cpu", Evidence::Measured), gated("webgpu", Evidence::Measured)];
+    assert_eq!(*artifact.metadata.gated, expected);
+    assert_eq!(
+        serde_json::to_value(&artifact.metadata).unwrap(),
+        metadata_json(),
+        "it is no part of the file"
+    );
+    let source = generate(Some(&artifact), &room.settings.target).unwrap();
+    let part = r#"gated: ::std::borrow::Cow::Borrowed(&[crate::metadata::Gated { provider: ::std::borrow::Cow::Borrowed("cpu"), evidence: crate::metadata::Evidence::Measured }"#;
+    assert!(source.contains(part), "{source}");
+
+    let mut claimed = metadata_json();
+    claimed["gated"] = serde_json::json!([]);
+    room.write_metadata(&claimed);
+    let failure = resolve(&room.settings).unwrap_err().to_string();
+    assert!(failure.contains("unknown field `gated`"), "{failure}");
+}
+
+#[test]
+fn a_provider_has_an_artifact_of_its_own() {
+    let mut room = Room::complete();
+    room.settings.provider = Some(COREML);
+    room.fails_with(&["feature `coreml`", "artifacts/chosen.json", "found one for no execution provider"]);
+    room.choose_for_providers();
+    let artifact = resolve(&room.settings).unwrap().unwrap();
+    assert_eq!(artifact.metadata.name, "b.onnx");
+    assert_eq!(fs_err::read(&artifact.copy).unwrap(), b"another model");
+    let expected = Gated { provider: "coreml".into(), evidence: Evidence::Predicted };
+    assert_eq!(*artifact.metadata.gated, [expected]);
+
+    room.settings.provider = Some("openvino");
+    fs_err::remove_dir_all(room.path("out")).unwrap();
+    fs_err::create_dir(room.path("out")).unwrap();
+    room.fails_with(&["feature `openvino`", "found one for `coreml`, `cpu`, `webgpu`"]);
+}
+
+#[test]
+fn the_feature_asks_for_another_artifact_on_apple_systems_only() {
+    let feature = ("CARGO_FEATURE_COREML", "1");
+    for (variables, expected) in [
+        (vec![], None),
+        (vec![feature], None),
+        (vec![feature, ("CARGO_CFG_TARGET_VENDOR", "unknown")], None),
+        (vec![("CARGO_CFG_TARGET_VENDOR", "apple")], None),
+        (vec![feature, ("CARGO_CFG_TARGET_VENDOR", "apple")], Some(COREML)),
+    ] {
+        assert_eq!(settings(&variables).provider, expected, "{variables:?}");
+    }
 }
 
 #[test]

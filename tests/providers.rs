@@ -21,8 +21,8 @@ fn the_cpu_is_there_and_the_default() {
     assert_eq!(Provider::Cpu.name(), "CPUExecutionProvider");
 }
 
-#[cfg(not(target_os = "macos"))]
 #[test]
+#[cfg_attr(target_os = "macos", ignore = "a Mac has CoreML")]
 fn coreml_says_why_there_is_none_and_how_to_get_it() {
     let runtime = common::runtime();
     let options = SynthesizerOptions::default().provider(coreml());
@@ -33,6 +33,29 @@ fn coreml_says_why_there_is_none_and_how_to_get_it() {
         };
         assert_eq!(provider, "CoreMLExecutionProvider");
         assert!(reason.contains("this build of ONNX Runtime") && hint.contains("Mac"), "{error}");
+    }
+}
+
+/// In a runtime that has it built in, it computes; any other says where there is one.
+#[test]
+fn openvino_is_built_in_or_says_how_to_get_it() {
+    let runtime = common::runtime();
+    assert!(Provider::Cpu.is_built_in(&runtime));
+    if Provider::OpenVino.is_built_in(&runtime) {
+        Provider::OpenVino.check(&runtime).unwrap();
+        return;
+    }
+    let options = SynthesizerOptions::default().threads(2).provider(Provider::OpenVino);
+    let of_a_model = Synthesizer::from_bytes(&runtime, b"not read", &options).unwrap_err();
+    for error in [Provider::OpenVino.check(&runtime).unwrap_err(), of_a_model] {
+        let ErrorKind::ProviderUnavailable { provider, reason, hint } = error.kind() else {
+            panic!("{error}")
+        };
+        assert_eq!(provider, "OpenVINOExecutionProvider");
+        assert!(
+            reason.contains("this build of ONNX Runtime") && hint.contains("onnxruntime-openvino"),
+            "{error}"
+        );
     }
 }
 

@@ -263,7 +263,6 @@ fn with_read_only(folder: &Path, command: &Command) -> Option<Output> {
     (!refused).then_some(output)
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn a_read_only_cache_does_not_keep_it_from_speaking() {
     let room = Room::new();

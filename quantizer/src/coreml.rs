@@ -23,7 +23,7 @@ mod upsample;
 
 pub use arithmetic::{comparisons, floor};
 pub use atan::atan;
-pub use declare::declare;
+pub use declare::{declare, transforms};
 pub(crate) use edit::PREFIX;
 pub use istft::istft;
 pub use padding::{output_padding, reflections};
@@ -33,29 +33,21 @@ pub use transposes::transposes;
 pub use units::units;
 pub use upsample::upsample;
 
-use crate::rewrite::{Pass, common_subexpressions, redundant, square};
+use crate::rewrite::{COMMON_SUBEXPRESSIONS, Pass, REDUNDANT, SQUARE};
+
+const UNITS: Pass = Pass {
+    name: "units",
+    what: "turns reshapes that move dimensions of 1, and Gathers of one index, into Squeeze and Unsqueeze",
+    changes_bits: false,
+    run: units,
+};
 
 /// All passes, in the order in which they have to run: shapes first, since the others go by them.
 pub const PASSES: [Pass; 18] = [
-    Pass {
-        name: "common-subexpressions",
-        what: "merges nodes that compute the same from the same, and tensors of equal contents",
-        changes_bits: false,
-        run: common_subexpressions,
-    },
-    Pass { name: "square", what: "turns Pow(x, 2) into Mul(x, x)", changes_bits: false, run: square },
-    Pass {
-        name: "redundant",
-        what: "removes casts, reshapes and transpositions that do nothing or undo each other",
-        changes_bits: false,
-        run: redundant,
-    },
-    Pass {
-        name: "units",
-        what: "turns reshapes that move dimensions of 1, and Gathers of one index, into Squeeze and Unsqueeze",
-        changes_bits: false,
-        run: units,
-    },
+    COMMON_SUBEXPRESSIONS,
+    SQUARE,
+    REDUNDANT,
+    UNITS,
     Pass {
         name: "declare",
         what: "declares shapes that the runtime does not infer, of what LSTM and STFT make among them",
@@ -68,12 +60,7 @@ pub const PASSES: [Pass; 18] = [
         changes_bits: false,
         run: istft,
     },
-    Pass {
-        name: "units",
-        what: "turns reshapes that move dimensions of 1, and Gathers of one index, into Squeeze and Unsqueeze",
-        changes_bits: false,
-        run: units,
-    },
+    UNITS,
     Pass {
         name: "parts",
         what: "turns Slices into which an axis falls into Split",
@@ -123,16 +110,6 @@ pub const PASSES: [Pass; 18] = [
         changes_bits: false,
         run: transposes,
     },
-    Pass {
-        name: "common-subexpressions",
-        what: "merges nodes that compute the same from the same, and tensors of equal contents",
-        changes_bits: false,
-        run: common_subexpressions,
-    },
-    Pass {
-        name: "redundant",
-        what: "removes casts, reshapes and transpositions that do nothing or undo each other",
-        changes_bits: false,
-        run: redundant,
-    },
+    COMMON_SUBEXPRESSIONS,
+    REDUNDANT,
 ];

@@ -43,27 +43,32 @@ pub struct Pass {
     pub run: fn(&mut GraphProto) -> Result<usize>,
 }
 
+pub(crate) const COMMON_SUBEXPRESSIONS: Pass = Pass {
+    name: "common-subexpressions",
+    what: "merges nodes that compute the same from the same, and tensors of equal contents",
+    changes_bits: false,
+    run: common_subexpressions,
+};
+pub(crate) const REDUNDANT: Pass = Pass {
+    name: "redundant",
+    what: "removes casts, reshapes and transpositions that do nothing or undo each other",
+    changes_bits: false,
+    run: redundant,
+};
+pub(crate) const SQUARE: Pass =
+    Pass { name: "square", what: "turns Pow(x, 2) into Mul(x, x)", changes_bits: false, run: square };
+
 /// All passes, in the order in which they go best: each finds more after those in front of it.
 pub const PASSES: [Pass; 5] = [
-    Pass {
-        name: "common-subexpressions",
-        what: "merges nodes that compute the same from the same, and tensors of equal contents",
-        changes_bits: false,
-        run: common_subexpressions,
-    },
-    Pass {
-        name: "redundant",
-        what: "removes casts, reshapes and transpositions that do nothing or undo each other",
-        changes_bits: false,
-        run: redundant,
-    },
+    COMMON_SUBEXPRESSIONS,
+    REDUNDANT,
     Pass {
         name: "instance-norm",
         what: "turns norms over time with their scale and bias into InstanceNormalization",
         changes_bits: true,
         run: instance_norm,
     },
-    Pass { name: "square", what: "turns Pow(x, 2) into Mul(x, x)", changes_bits: false, run: square },
+    SQUARE,
     Pass {
         name: "polyphase",
         what: "turns transposed convolutions into convolutions with one output channel for each phase",

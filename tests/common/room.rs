@@ -27,6 +27,7 @@ impl Room {
         }
         let settings = Settings {
             source: Source::Package(path("artifacts").join("chosen.json")),
+            provider: None,
             cache: Some(path("cache")),
             package: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
             out: path("out"),

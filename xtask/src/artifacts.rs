@@ -3,17 +3,22 @@
 //! A file appears under its name only when it is whole. A new candidate waits in `staged/` until the gates
 //! have spoken; what was chosen before stays in place until then.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use kokoro_model::{Chosen, Metadata};
+use kokoro_model::{Chosen, ChosenFor, Evidence, Metadata};
 
 use crate::digest::{Digest, HashingWriter};
 use crate::files::{lock, read_json, write_atomically, write_json};
+use crate::gates::ExecutionProvider;
 
 /// How the names of the files end that artifacts are loaded with quickly.
 pub const PREPARED: &str = "prepared";
+
+/// The file that says which artifact is embedded.
+const CHOSEN: &str = "chosen.json";
 
 /// The folder that build.rs reads from.
 #[derive(Debug, Clone)]
@@ -46,6 +51,25 @@ impl Artifact {
     pub fn prepared(&self) -> Result<Option<Vec<u8>>> {
         let path = self.path.with_extension(PREPARED);
         Ok(if self.metadata.prepared.is_some() { Some(fs_err::read(path)?) } else { None })
+    }
+}
+
+impl Artifact {
+    /// Its entry in `chosen.json`.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn chosen(&self, evidence: Evidence) -> Result<ChosenFor> {
+        let metadata = self.path.with_extension("json");
+        let name =
+            |path: &Path| path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+        Ok(ChosenFor {
+            file: name(&self.path),
+            sha256: self.metadata.sha256.to_string(),
+            metadata: name(&metadata),
+            metadata_sha256: Digest::of_file(&metadata)?.to_string(),
+            evidence,
+        })
     }
 }
 
@@ -168,22 +192,39 @@ impl Artifacts {
         move_to(candidate, &self.folder.join("refused"))
     }
 
-    /// Says which artifact build.rs embeds.
+    /// Says which artifact build.rs embeds: `artifact`, which passed its gates on the CPU, and those of other execution providers.
     ///
     /// # Errors
     /// The disk's.
-    pub fn choose(&self, artifact: &Artifact) -> Result<Chosen> {
-        let metadata = artifact.path.with_extension("json");
-        let name =
-            |path: &Path| path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
-        let chosen = Chosen {
-            file: name(&artifact.path),
-            sha256: artifact.metadata.sha256.to_string(),
-            metadata: name(&metadata),
-            metadata_sha256: Digest::of_file(&metadata)?.to_string(),
-        };
-        write_json(&self.folder.join("chosen.json"), &chosen)?;
+    pub fn choose(&self, artifact: &Artifact, others: BTreeMap<String, ChosenFor>) -> Result<Chosen> {
+        let own = artifact.chosen(Evidence::Measured)?;
+        let mut providers = others;
+        providers.insert(ExecutionProvider::Cpu.to_string(), own.clone());
+        let ChosenFor { file, sha256, metadata, metadata_sha256, .. } = own;
+        let chosen = Chosen { file, sha256, metadata, metadata_sha256, providers };
+        write_json(&self.folder.join(CHOSEN), &chosen)?;
         Ok(chosen)
+    }
+
+    /// What `chosen.json` says, without the entries of other execution providers whose files are not those it names; `None` where
+    /// [`Self::chosen`] is.
+    ///
+    /// # Errors
+    /// Those of [`Self::chosen`].
+    pub fn standing(&self) -> Result<Option<Chosen>> {
+        if self.chosen()?.is_none() {
+            return Ok(None);
+        }
+        let mut chosen: Chosen = read_json(&self.folder.join(CHOSEN))?;
+        let mut stands = BTreeMap::new();
+        for (provider, entry) in chosen.providers {
+            let file = is_good(&self.folder.join(&entry.file), &entry.sha256)?;
+            if file && is_good(&self.folder.join(&entry.metadata), &entry.metadata_sha256)? {
+                stands.insert(provider, entry);
+            }
+        }
+        chosen.providers = stands;
+        Ok(Some(chosen))
     }
 
     /// The artifact that is chosen now, verified with its metadata and its `.prepared` file; `None` where none is, or one of
@@ -192,7 +233,7 @@ impl Artifacts {
     /// # Errors
     /// A file that is there cannot be read.
     pub fn chosen(&self) -> Result<Option<Artifact>> {
-        let path = self.folder.join("chosen.json");
+        let path = self.folder.join(CHOSEN);
         if !path.exists() {
             return Ok(None);
         }

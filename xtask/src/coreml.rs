@@ -32,6 +32,7 @@ pub use partition::partition;
 pub use table::show;
 
 use crate::failure::Failure;
+use crate::recipe::ProbeRecipe;
 use subject::{Subject, Values};
 
 /// The two formats in which the provider can hand a partition over, its option `ModelFormat`.
@@ -194,6 +195,17 @@ pub fn predict(model: &ModelProto, options: Options, from: &[String]) -> Result<
         shapes_lost_at: shapes_lost_at(graph, &values),
         formats: Format::ALL.into_iter().map(coverage).collect::<Result<_>>()?,
     })
+}
+
+/// The values that the decoder begins with, pitch and energy; none in a model that does not make both.
+///
+/// # Errors
+/// [`Failure::Model`] for a model without a graph.
+pub fn decoder(probe: &ProbeRecipe, model: &ModelProto) -> Result<Vec<String>> {
+    let graph = model::graph(model).context(Failure::Model)?;
+    let is_made = |name: &String| graph.node.iter().any(|node| node.output.contains(name));
+    let values = vec![probe.f0.clone(), probe.energy.clone()];
+    Ok(if values.iter().all(is_made) { values } else { Vec::new() })
 }
 
 /// Which nodes need one of the values, directly or not.

@@ -111,6 +111,7 @@ pub fn metadata(
         licence: file.licence.clone().into(),
         attribution: file.attribution.clone().into(),
         prepared: None,
+        gated: Cow::Borrowed(&[]),
     })
 }
 

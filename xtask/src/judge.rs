@@ -200,8 +200,10 @@ impl<'a> Judge<'a> {
             }
             comparison = Some(measured);
         }
+        let coreml = self.coreml(&judged)?;
         let on_providers = self.on_providers(&self.providers, &judged)?;
         let mut judged = self.results(judged, contestants, comparison.as_ref());
+        judged.results.coreml = coreml;
         for (name, found) in on_providers {
             judged.results.add_provider(name, found);
         }
@@ -296,9 +298,11 @@ impl<'a> Judge<'a> {
             original_benchmark: base_benchmark.map(ProviderBenchmarks::new),
             quant_benchmark: None,
             chosen: None,
+            chosen_for: BTreeMap::new(),
             base: BaseResult::new(&self.base, self.base_kind),
             candidates,
             providers: BTreeMap::new(),
+            coreml: BTreeMap::new(),
             contestants: contestants::results(contestants, &self.base, comparison),
             sentences: self.heard,
             benchmark: comparison.map(|comparison| BenchmarkSetting {

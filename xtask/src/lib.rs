@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod base;
 pub mod calibrate;
 pub mod cargo;
+pub mod choice;
 pub mod commands;
 pub mod coreml;
 pub mod corpus;

@@ -119,6 +119,11 @@ impl ProviderArgs {
         found.collect()
     }
 
+    /// The library that the user named for a provider, the last one of more.
+    fn own(&self, name: ExecutionProvider) -> Option<&Path> {
+        self.libraries.iter().rev().find(|(of, _)| *of == name).map(|(_, path)| path.as_path())
+    }
+
     fn one(
         &self,
         name: ExecutionProvider,
@@ -133,13 +138,21 @@ impl ProviderArgs {
                 let (format, units) = (self.coreml_format.into(), self.coreml_units.into());
                 (Provider::CoreMl { format, units }, "it takes a Mac and ONNX Runtime for macOS".to_owned())
             }
+            ExecutionProvider::OpenVino
+                if self.own(name).is_none() && Provider::OpenVino.is_built_in(runtime) =>
+            {
+                (Provider::OpenVino, "it is built into this ONNX Runtime".to_owned())
+            }
             ExecutionProvider::OpenVino | ExecutionProvider::WebGpu => {
                 let recipes = PluginRecipes::load(recipe)?;
                 let plugin = recipes.plugin(name.as_str())?;
-                let serves = format!("`{}` {} serves {}", plugin.package, plugin.version, plugin.serves);
-                let own = self.libraries.iter().rev().find(|(of, _)| *of == name).map(|(_, path)| path);
+                let built_in =
+                    if name == ExecutionProvider::OpenVino { recipes.built_in() } else { String::new() };
+                let serves =
+                    format!("`{}` {} serves {}{built_in}", plugin.package, plugin.version, plugin.serves);
+                let own = self.own(name);
                 let library = match own {
-                    Some(path) => path.clone(),
+                    Some(path) => path.to_owned(),
                     None if plugin.here().is_none() => {
                         return Ok(Err(format!("{serves}; there is no wheel for this system")));
                     }

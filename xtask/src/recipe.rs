@@ -26,6 +26,7 @@ pub use self::schemes::{
 };
 use crate::digest::Digest;
 use crate::failure::Failure;
+use crate::gates::ExecutionProvider;
 
 /// A model's recipe, `models/<name>.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -56,6 +57,9 @@ pub struct Recipe {
     pub contestants: Vec<ContestantRecipe>,
     /// The schemes in the order of preference: the first whose candidate passed every gate is chosen.
     pub choose: Vec<String>,
+    /// The same for execution providers other than the CPU's. These schemes are made as well.
+    #[serde(default)]
+    pub choose_for: BTreeMap<ExecutionProvider, Vec<String>>,
     /// The digest of the recipe's own bytes.
     #[serde(skip, default = "digest_of_nothing")]
     pub sha256: Digest,

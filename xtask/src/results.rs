@@ -7,6 +7,7 @@
 //! Invariant: nothing of this file goes into a hashed one, for it holds timings, the machine and paths of chance.
 
 mod contestant;
+mod coreml;
 mod earlier;
 mod providers;
 mod timeless;
@@ -15,14 +16,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
-use kokoro_model::BaseKind;
+use kokoro_model::{BaseKind, Chosen, ChosenFor};
 use quantizer::census::Stored;
 use serde::{Deserialize, Serialize};
 
 pub use self::contestant::{Contestant, ContestantResult};
+pub use self::coreml::{CoremlResult, Taken};
 pub use self::providers::{
     Measured, ProviderBenchmark, ProviderBenchmarks, ProviderGates, ProviderModel, ProviderResult,
 };
+use crate::choice::Choice;
 use crate::corpus::{Language, Sentence};
 use crate::digest::Digest;
 use crate::fidelity::Fidelity;
@@ -46,6 +49,9 @@ pub struct Results {
     pub quant_benchmark: Option<ProviderBenchmarks>,
     /// The scheme of the chosen candidate.
     pub chosen: Option<String>,
+    /// What is chosen for each execution provider, of the candidates of this run; `cpu` is `chosen`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub chosen_for: BTreeMap<ExecutionProvider, Choice>,
     /// The model that everything is relative to.
     pub base: BaseResult,
     /// What was made of the base, by scheme.
@@ -56,6 +62,9 @@ pub struct Results {
     /// What was found on the execution providers beside the CPU's that the run asked for; not written where it asked for none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub providers: BTreeMap<ExecutionProvider, ProviderResult>,
+    /// What CoreML would take of the base and of each candidate, by their names: predicted by the graph alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub coreml: BTreeMap<String, CoremlResult>,
     /// The sentences of which `audio/` has what each model said, in the order of the corpus.
     pub sentences: Vec<SentenceText>,
     /// How the benchmark was run; `None` if it was not.
@@ -236,6 +245,22 @@ impl Results {
         write_json(path, self)
     }
 
+    /// Tells which of its candidates `chosen` names, and for what.
+    pub fn tell(&mut self, chosen: &Chosen) {
+        let of = |sha256: &str| {
+            let is_it = |(_, it): &(&String, &CandidateResult)| it.sha256.to_string() == sha256;
+            self.candidates.iter().find(is_it).map(|(scheme, _)| scheme.clone())
+        };
+        let choice = |(provider, entry): (&String, &ChosenFor)| {
+            let provider = ExecutionProvider::ALL.into_iter().find(|it| it.as_str() == provider)?;
+            Some((provider, Choice { scheme: of(&entry.sha256)?, evidence: entry.evidence }))
+        };
+        let chosen_for = chosen.providers.iter().filter_map(choice).collect();
+        let scheme = of(&chosen.sha256);
+        self.chosen_for = chosen_for;
+        self.choose(scheme.as_deref());
+    }
+
     /// Makes the candidate of `scheme` the chosen one, and fills in the fields of the reference result from it.
     /// A scheme without candidate, or `None`, leaves them empty.
     pub fn choose(&mut self, scheme: Option<&str>) {
@@ -316,4 +341,4 @@ fn parts(subject: &Subject) -> BTreeMap<String, BTreeMap<String, PrecisionResult
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

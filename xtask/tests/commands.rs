@@ -4,7 +4,7 @@ mod support;
 
 use std::path::Path;
 
-use kokoro_model::Chosen;
+use kokoro_model::{Chosen, Evidence};
 use quantizer::graph::node;
 use quantizer::proto::tensor_proto::DataLocation;
 use quantizer::proto::{ModelProto, StringStringEntryProto};
@@ -308,6 +308,11 @@ fn a_good_model_is_chosen_once_and_a_bad_one_does_not_replace_it() {
     for text in ["chosen: weights-int8", "report: `artifacts/report.html`"] {
         assert!(first.output.contains(text), "{}", first.output);
     }
+    let said: Chosen = read_json(&folder.join("chosen.json")).unwrap();
+    // CoreML would take more of this candidate than of its base, but in two partitions in place of one.
+    assert_eq!(said.providers.keys().collect::<Vec<_>>(), ["cpu"]);
+    let for_cpu = &said.providers["cpu"];
+    assert_eq!((&for_cpu.sha256, for_cpu.evidence), (&said.sha256, Evidence::Measured));
     let good = chosen(&folder);
     assert_eq!(good[1].0, "clear.weights-int8.onnx");
 
@@ -344,7 +349,7 @@ fn the_chosen_artifact_stays_in_its_place_when_a_gate_refuses_it_later() {
     expect(&quantize(&program, &silent, &["--only", "provider"]), 0, &[]);
     // Chosen at a time when the smoke gate would have let it pass.
     let candidate = artifacts.find_staged("silent", "weights-int8").unwrap().unwrap();
-    artifacts.choose(&artifacts.promote(candidate).unwrap()).unwrap();
+    artifacts.choose(&artifacts.promote(candidate).unwrap(), [].into()).unwrap();
     let before = chosen(artifacts.folder());
     let refused = quantize(&program, &silent, &["--only", "smoke"]);
     expect(

@@ -532,7 +532,13 @@ fn the_command_predicts_and_says_so() {
     let fixed: Json = serde_json::from_str(&fixed).unwrap();
     assert_eq!(fixed["coreml"]["formats"][0]["taken"], 0);
 
-    for wrong in [&["--provider", "mps"][..], &["--static-shapes"]] {
+    assert_eq!(asked(&["--provider", "coreml", "--folded", "folded.onnx"]).code, Some(0));
+    let folded = quantizer::model::decode(fs_err::read(program.path("folded.onnx")).unwrap().into()).unwrap();
+    let operators: Vec<_> =
+        folded.graph.iter().flat_map(|graph| &graph.node).map(NodeProto::op_type).collect();
+    assert_eq!(operators, ["Relu", "Conv", "Floor"]);
+
+    for wrong in [&["--provider", "mps"][..], &["--static-shapes"], &["--folded", "folded.onnx"]] {
         assert_eq!(asked(wrong).code, Some(2), "{wrong:?}");
     }
 }

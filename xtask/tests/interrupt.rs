@@ -61,7 +61,7 @@ impl Interrupted {
             )
             .unwrap();
         let earlier = artifacts.promote(earlier).unwrap();
-        artifacts.choose(&earlier).unwrap();
+        artifacts.choose(&earlier, [].into()).unwrap();
         let files = [
             earlier.path.clone(),
             earlier.path.with_extension("json"),

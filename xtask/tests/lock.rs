@@ -41,8 +41,9 @@ fn the_committed_lock_is_of_these_inputs() {
     );
     let restored = &lock.base[&recipe.base.restored.name];
     assert_eq!(restored.sha256, recipe.base.restored.sha256);
-    let mut schemes = recipe.choose.clone();
+    let mut schemes: Vec<_> = recipe.choose_for.values().flatten().chain(&recipe.choose).cloned().collect();
     schemes.sort();
+    schemes.dedup();
     assert_eq!(restored.artifact.keys().cloned().collect::<Vec<_>>(), schemes);
 }
 

@@ -4,6 +4,7 @@ mod support;
 
 use std::path::PathBuf;
 
+use kokoro_model::Provider;
 use support::checkout::Checkout;
 use xtask::commands::quantize::QuantizeArgs;
 use xtask::failure::exit_code;
@@ -26,8 +27,8 @@ fn results(checkout: &Checkout) -> Results {
     Results::read(&checkout.artifacts().results()).unwrap()
 }
 
-#[cfg(not(target_os = "macos"))]
 #[test]
+#[cfg_attr(target_os = "macos", ignore = "a Mac has CoreML")]
 fn what_cannot_be_had_is_told_and_changes_nothing_else() {
     use ExecutionProvider::{CoreMl, Cpu, Mps, OpenVino};
     let providers = ProviderArgs { providers: vec![Cpu, Mps, CoreMl, OpenVino], ..ProviderArgs::default() };
@@ -52,6 +53,36 @@ fn what_cannot_be_had_is_told_and_changes_nothing_else() {
     args.providers.libraries = vec![(OpenVino, checkout.path("clear.onnx"))];
     let error = checkout.quantize(&args).unwrap_err();
     assert_eq!(exit_code(&error), 2, "{error:#}");
+    assert!(format!("{error:#}").contains("is not a plugin library"), "{error:#}");
+}
+
+/// With an ONNX Runtime that has OpenVINO built in, that is the one that is measured, and no plugin is looked for.
+#[test]
+fn the_built_in_openvino_is_preferred() {
+    use ExecutionProvider::OpenVino;
+    let (checkout, mut args) = made(ProviderArgs { providers: vec![OpenVino], ..ProviderArgs::default() });
+    let workspace = checkout.workspace();
+    let fetcher = workspace.fetcher(&args.sources).unwrap();
+    let (runtime, _) = workspace.runtime(&fetcher).unwrap();
+    if !Provider::OpenVino.is_built_in(&runtime) {
+        println!("skipped: `KOKORO_TEST_ONNXRUNTIME` names no ONNX Runtime with OpenVINO built in");
+        return;
+    }
+    let outcome = checkout.quantize(&args);
+    let results = results(&checkout);
+    let ProviderResult::Available(gates) = &results.providers[&OpenVino] else {
+        panic!("{:?}", results.providers[&OpenVino])
+    };
+    assert_eq!(
+        gates.setting,
+        "OpenVINOExecutionProvider, built in, CPU, FP32, the shape of the STFT declared"
+    );
+    assert_eq!(gates.models.keys().collect::<Vec<_>>(), [&results.base.name, "weights-int8"]);
+    assert_eq!(outcome.is_err(), !results.provider_failures().is_empty());
+
+    // A library that the user names goes before it.
+    args.providers.libraries = vec![(OpenVino, checkout.path("clear.onnx"))];
+    let error = checkout.quantize(&args).unwrap_err();
     assert!(format!("{error:#}").contains("is not a plugin library"), "{error:#}");
 }
 

@@ -45,6 +45,18 @@ fn the_committed_recipes_are_valid() {
             assert!(plugin.package.replace('-', "_") + "/" == wheel.folder(), "{}", wheel.library);
         }
     }
+    for (name, runtime) in &plugins.runtimes {
+        assert_eq!(name, &runtime.package);
+        assert_eq!(plugins.runtime(name).unwrap().version, runtime.version);
+        for wheel in runtime.platforms.values() {
+            assert!(wheel.library_name().contains("onnxruntime."), "{}", wheel.library);
+        }
+        // Whom the plugin does not serve is told of it.
+        let told = plugins.built_in();
+        let is_told = told.contains(&format!("cargo xtask fetch {name}")) && told.contains("--onnxruntime");
+        assert_eq!(is_told, runtime.here().is_some(), "{told}");
+    }
+    assert_eq!(exit_code(&plugins.runtime("onnxruntime-nothing").unwrap_err()), 2);
 
     let redirects = Redirects::load(&committed("redirects.toml")).unwrap();
     assert!(redirects.allow("github.com", "release-assets.githubusercontent.com"));
@@ -216,6 +228,7 @@ fn complaints_about_plugins_name_the_key() {
         ("onnxruntime_ep_webgpu/lib", "lib", "`library`: expected a folder in front of it"),
         ("38326431", "3832643", "64 lower-case hex digits"),
         ("version = \"1.8.1\"", "version = \"-r x\"", "plugin `openvino`, `version`"),
+        ("bytes = 84433207", "bytes = 0", "runtime `onnxruntime-openvino`, platform `linux-x86_64`, `bytes`"),
     ];
     for (old, new, expected) in cases {
         let message = complaint("providers.toml", old, new, |path| PluginRecipes::load(path).map(drop));

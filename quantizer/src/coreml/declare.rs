@@ -36,6 +36,31 @@ pub fn declare(graph: &mut GraphProto) -> Result<usize> {
     }
 }
 
+/// Declares what STFT makes and nothing else. Returns how many values it declared.
+///
+/// No runtime infers that shape, and OpenVINO takes no value of unknown rank. All that comes behind follows from it.
+pub fn transforms(graph: &mut GraphProto) -> usize {
+    let made = {
+        let view = View::new(graph);
+        let facts = Facts::new(&view);
+        let transforms = view.graph.node.iter().filter(|node| is(node, "STFT"));
+        let made = transforms.filter_map(|node| {
+            let (element, dims) = shapes(node, &facts)?;
+            Some((node.output.first()?.clone(), element, dims.into_iter().next()?))
+        });
+        made.collect::<Vec<_>>()
+    };
+    let mut declared = 0;
+    for (name, element, dims) in &made {
+        // A value that the graph gives away is declared there.
+        if graph.output.iter().all(|output| output.name() != name) {
+            write(graph, name, *element, dims);
+            declared += 1;
+        }
+    }
+    declared
+}
+
 /// The outputs of a node of which more is found than is known.
 fn found(node: &NodeProto, facts: &Facts<'_>) -> Vec<(String, DataType, Dims)> {
     let Some((element, shapes)) = shapes(node, facts) else { return vec![] };
@@ -67,9 +92,12 @@ fn shapes(node: &NodeProto, facts: &Facts<'_>) -> Option<(DataType, Vec<Dims>)> 
             Some((stored(1)?, vec![vec![steps, directions, batch, hidden], state.clone(), state]))
         }
         "STFT" if is(node, "STFT") => {
-            let [bins] = dims(2)?[..] else { return None };
-            let bins = if integer(node, "onesided", 1) == 1 { bins.map(|bins| bins / 2 + 1) } else { bins };
-            Some((stored(2)?, vec![vec![*dims(0)?.first()?, None, bins, Some(2)]]))
+            let [length] = dims(2)?[..] else { return None };
+            let is_onesided = integer(node, "onesided", 1) == 1;
+            let bins = if is_onesided { length.map(|length| length / 2 + 1) } else { length };
+            // Whatever the signal is, there are four.
+            let batch = dims(0).and_then(|dims| *dims.first()?);
+            Some((stored(2)?, vec![vec![batch, None, bins, Some(2)]]))
         }
         "Gather" if is(node, "Gather") => {
             let (data, indices) = (dims(0)?, dims(1)?);

@@ -2,7 +2,7 @@
 
 use quantizer::coreml;
 use quantizer::graph::{integer_attribute, node, string_attribute};
-use quantizer::proto::{NodeProto, type_proto};
+use quantizer::proto::{NodeProto, ValueInfoProto, type_proto};
 use quantizer::rewrite::redundant;
 use quantizer::tensor::{from_f32, from_i64};
 
@@ -203,6 +203,40 @@ fn shapes_of_transforms_and_recurrences_are_declared() {
     assert_eq!(shape("bins"), expected(&[1, 0, 11, 2]));
     assert_eq!(shape("all"), expected(&[0, 2, 1, 3]));
     assert_eq!(shape("h"), expected(&[2, 1, 3]));
+}
+
+/// However little is known of the signal.
+#[test]
+fn transforms_are_declared_and_nothing_else() {
+    let nodes =
+        |transform| [node("Relu", "", &["x"], &["wave"]), transform, node("Relu", "", &["bins"], &["y"])];
+    let stored = [from_i64("step", &[], &[5]), from_f32("window", &[20], &[1.0; 20])];
+    let transform = || node("STFT", "", &["wave", "step", "window"], &["bins"]);
+    let mut twosided = transform();
+    twosided.attribute.push(integer_attribute("onesided", 0));
+    let windowless = node("STFT", "", &["wave", "step", "", "long"], &["bins"]);
+    let cases: [(NodeProto, &[i64], &[ValueInfoProto]); 4] = [
+        (transform(), &[3, 0], &[float("bins", &[3, 0, 11, 2])]),
+        (transform(), &[0, 0], &[float("bins", &[0, 0, 11, 2])]),
+        (twosided, &[1, 0], &[float("bins", &[1, 0, 20, 2])]),
+        (windowless, &[1, 0], &[]),
+    ];
+    for (transform, signal, expected) in cases {
+        let mut plain = graph(&nodes(transform), &[("x", signal)], &stored);
+        plain.value_info = vec![float("wave", signal)];
+        let mut made = plain.clone();
+        assert_eq!(coreml::transforms(&mut made), expected.len());
+        assert_eq!(made.value_info[0], plain.value_info[0]);
+        assert_eq!(&made.value_info[1..], expected);
+        let mut again = made.clone();
+        coreml::transforms(&mut again);
+        assert_eq!(again, made);
+        made.value_info = plain.value_info.clone();
+        assert_eq!(made, plain);
+        // One that the graph gives away has its declaration there.
+        plain.output = vec![value("bins")];
+        assert_eq!(coreml::transforms(&mut plain), 0);
+    }
 }
 
 #[test]

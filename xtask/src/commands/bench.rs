@@ -78,7 +78,7 @@ pub fn run(args: &BenchArgs, workspace: &Workspace) -> Result<()> {
     let subjects: Vec<Subject> = providers
         .iter()
         .flat_map(|(name, provider)| subjects.iter().map(|it| it.on(*name, provider)))
-        .collect();
+        .collect::<Result<_>>()?;
     let subjects: Vec<&Subject> = subjects.iter().collect();
 
     let setting = BenchRecipe {

@@ -23,9 +23,11 @@ use crate::recipe::{PluginRecipes, Recipe, RuntimeRecipe};
 /// can be copied to another machine, or served there for `--mirror`.
 #[derive(Debug, Args)]
 pub struct FetchArgs {
-    /// Files, voices, `onnxruntime`, or the plugins `openvino` and `webgpu`, by name; without any, what `quantize` needs
+    /// Files, voices, `onnxruntime`, the plugins `openvino` and `webgpu`, or `onnxruntime-openvino`, by name; without any,
+    /// what `quantize` needs
     ///
-    /// A file is named as in the recipe (`kokoro-v1.0.onnx`), a voice as it is called (`af_heart`).
+    /// A file is named as in the recipe (`kokoro-v1.0.onnx`), a voice as it is called (`af_heart`). `onnxruntime-openvino`
+    /// is an ONNX Runtime with that provider built in; its path is printed, for `--onnxruntime`.
     #[arg(value_name = "NAME", conflicts_with = "all")]
     pub names: Vec<String>,
 
@@ -66,6 +68,9 @@ pub struct Summary {
     /// The libraries of plugin providers; the digests are those of their wheels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plugins: Vec<Fetched>,
+    /// Builds of ONNX Runtime with a provider built in, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runtimes: Vec<Fetched>,
     /// A released artifact.
     pub artifact: Option<FetchedArtifact>,
 }
@@ -147,6 +152,9 @@ fn one(name: &str, fetcher: &Fetcher, recipe: &Recipe, models: &Path, summary: &
     } else if ["openvino", "webgpu"].contains(&name) {
         let plugins = PluginRecipes::load(&models.join("providers.toml"))?;
         summary.plugins.push(fetcher.plugin(plugins.plugin(name)?)?);
+    } else if name == "onnxruntime-openvino" {
+        let plugins = PluginRecipes::load(&models.join("providers.toml"))?;
+        summary.runtimes.push(fetcher.plugin(plugins.runtime(name)?)?);
     } else if recipe.voice_names().any(|voice| voice == name) {
         summary.voices.push(fetcher.voice(recipe, name)?);
     } else {
@@ -183,6 +191,10 @@ fn show(summary: &Summary, json: bool, cache: &Path) -> Result<()> {
     }
     for plugin in &summary.plugins {
         println!("{:<24} {}  from {}", plugin.name, plugin.sha256, plugin.origin);
+    }
+    for runtime in &summary.runtimes {
+        println!("{:<24} {}  from {}", runtime.name, runtime.sha256, runtime.origin);
+        println!("--onnxruntime {}", runtime.path.display());
     }
     if let Some(artifact) = &summary.artifact {
         for file in artifact.archive.iter().chain(&artifact.files) {

@@ -111,9 +111,9 @@ pub fn run(args: &FidelityArgs, workspace: &Workspace) -> Result<()> {
     let (runtime, library) = workspace.runtime(&fetcher)?;
     let providers = args.providers.require(&runtime, &fetcher, &workspace.provider_recipe())?;
     let on_each = providers.iter().flat_map(|(name, provider)| {
-        entrants.iter().map(|it| Entrant { subject: it.subject.on(*name, provider), scheme: it.scheme })
+        entrants.iter().map(|it| Ok(Entrant { subject: it.subject.on(*name, provider)?, scheme: it.scheme }))
     });
-    let entrants: Vec<Entrant> = on_each.collect();
+    let entrants: Vec<Entrant> = on_each.collect::<Result<_>>()?;
     let dnsmos = workspace.dnsmos(&fetcher, &recipe)?;
     let quick: Vec<&str> = corpus.tagged("quick").map(|sentence| sentence.id.as_str()).collect();
     let mut sentences = workspace.held_out(&fetcher, &recipe, &corpus)?;

@@ -13,6 +13,7 @@ use crate::coreml::{self, Prediction};
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::fetch::SourceArgs;
+use crate::files::write_atomically;
 use crate::workspace::Workspace;
 
 /// Shows what is in a model: interface, operators, precisions, vocabulary, and what exact rewrites would find
@@ -40,6 +41,10 @@ pub struct InspectArgs {
     /// it, of those behind the F0 and the energy that the recipe's `probe` names: the decoder
     #[arg(long, value_name = "VALUE", requires = "provider")]
     pub from: Vec<String>,
+
+    /// Write the folded graph of which it is predicted to this `.onnx` file
+    #[arg(long, value_name = "PATH", requires = "provider")]
+    pub folded: Option<PathBuf>,
 
     /// Print as JSON on standard output; of a prediction, every node that is left is named
     #[arg(long)]
@@ -107,7 +112,7 @@ struct Predicted {
 ///
 /// # Errors
 /// [`Failure::Usage`] when there is no such file, [`Failure::Model`] when it is no sound model; for a prediction,
-/// [`Failure::Fetch`] when ONNX Runtime cannot be had.
+/// [`Failure::Fetch`] when ONNX Runtime cannot be had; the disk's.
 pub fn run(args: &InspectArgs, workspace: &Workspace) -> Result<()> {
     let path = match &args.model {
         Some(path) => path.clone(),
@@ -151,20 +156,19 @@ fn predict(path: &Path, args: &InspectArgs, workspace: &Workspace) -> Result<Pre
     let (runtime, _) = workspace.runtime(&workspace.fetcher(&args.sources)?)?;
     let nodes_in_file = model::graph(&model).context(Failure::Model)?.node.len();
     let folded = coreml::fold(&runtime, model).with_context(|| format!("`{file}`"))?;
+    if let Some(path) = &args.folded {
+        write_atomically(path, |file| model::encode(&folded, file))
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
     let options = coreml::Options { require_static_input_shapes: args.static_shapes };
-    let from = if args.from.is_empty() { decoder(workspace, &folded)? } else { args.from.clone() };
+    let from = if args.from.is_empty() {
+        coreml::decoder(&workspace.recipe()?.probe, &folded)?
+    } else {
+        args.from.clone()
+    };
     let coreml = coreml::predict(&folded, options, &from)?;
     let onnxruntime = runtime.version().to_owned();
     Ok(Predicted { file, sha256: Digest::of(&bytes), onnxruntime, nodes_in_file, coreml })
-}
-
-/// The values that the decoder begins with; none in a model that has not all of them.
-fn decoder(workspace: &Workspace, model: &ModelProto) -> Result<Vec<String>> {
-    let probe = workspace.recipe()?.probe;
-    let graph = model::graph(model).context(Failure::Model)?;
-    let is_made = |name: &String| graph.node.iter().any(|node| node.output.contains(name));
-    let values = vec![probe.f0, probe.energy];
-    Ok(if values.iter().all(is_made) { values } else { Vec::new() })
 }
 
 fn show_predicted(predicted: &Predicted) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+use crate::gates::ExecutionProvider;
 use crate::release::{Nominee, Signer, package};
 use crate::workspace::Workspace;
 
@@ -18,6 +19,12 @@ use crate::workspace::Workspace;
 /// An artifact is packed only if its digests are right, every gate passed it, and the lock has it.
 #[derive(Debug, Args)]
 pub struct PackageArgs {
+    /// Pack the artifact that is chosen for this execution provider
+    ///
+    /// One that no run measured there is told as predicted.
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = ExecutionProvider::Cpu)]
+    pub provider: ExecutionProvider,
+
     /// Write `<base>.<scheme>.tar.zst` into this folder [default: `artifacts/`]
     #[arg(long, value_name = "FOLDER")]
     pub output: Option<PathBuf>,
@@ -57,7 +64,7 @@ pub fn run(args: &PackageArgs, workspace: &Workspace) -> Result<()> {
     let password = workspace.environment().minisign_password.as_ref();
     let signer = args.key.as_ref().map(|key| Signer::read(key, password)).transpose()?;
 
-    let nominee = Nominee::read(workspace, args.lock.as_deref())?;
+    let nominee = Nominee::read(workspace, args.lock.as_deref(), args.provider)?;
     console.say(&format!("packing `{}`", nominee.artifact.metadata.name));
     let folder = args.output.clone().unwrap_or_else(|| workspace.artifacts().folder().to_path_buf());
     let package = package(&nominee, workspace, signer.as_ref(), args.allow_unofficial, &folder)?;

@@ -1,16 +1,19 @@
 //! `cargo xtask quantize`: the main job, from nothing to a gated artifact.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
+use kokoro_model::{Chosen, Evidence};
 
 use crate::artifacts::{Artifact, Artifacts, file_name};
 use crate::base::{self, Base, BaseArgs};
+use crate::choice::{Choice, choices, preferred};
 use crate::failure::Failure;
 use crate::fetch::{Console, Fetcher, SourceArgs};
-use crate::gates::Gate;
+use crate::gates::{ExecutionProvider, Gate};
 use crate::judge::{Judge, Judged};
 use crate::lock::{Guard, Mode};
 use crate::make::MadeOf;
@@ -93,7 +96,7 @@ impl QuantizeArgs {
     fn schemes(&self, recipe: &Recipe) -> Vec<SchemeName> {
         let mut schemes = self.schemes.clone();
         if schemes.is_empty() {
-            schemes = recipe.choose.iter().filter_map(|name| SchemeName::parse(name)).collect();
+            schemes = ExecutionProvider::ALL.into_iter().flat_map(|it| preferred(recipe, it)).collect();
         }
         schemes.sort();
         schemes.dedup();
@@ -240,14 +243,11 @@ fn up_to_date(
             return Ok(None);
         }
     }
-    let chosen = artifacts.chosen()?.map(|artifact| artifact.metadata.scheme);
-    let first = choice(&candidates.iter().map(|candidate| candidate.scheme).collect::<Vec<_>>(), recipe);
-    Ok((chosen.as_deref() == first.map(SchemeName::as_str)).then_some(results))
-}
-
-/// The first scheme of the recipe's `choose` that is among `schemes`.
-fn choice(schemes: &[SchemeName], recipe: &Recipe) -> Option<SchemeName> {
-    recipe.choose.iter().filter_map(|name| SchemeName::parse(name)).find(|scheme| schemes.contains(scheme))
+    let Some(standing) = artifacts.standing()? else { return Ok(None) };
+    let schemes: Vec<_> = candidates.iter().map(|candidate| candidate.scheme).collect();
+    let mut told = results.clone();
+    told.tell(&standing);
+    Ok((told.chosen_for == choices(recipe, &results, &schemes)).then_some(results))
 }
 
 fn judge(
@@ -281,10 +281,14 @@ fn conclude(
     if !whole && let Ok(earlier) = Results::read(&artifacts.results()) {
         results.keep(earlier, &args.only);
     }
-    let standing = artifacts.chosen()?.map(|artifact| artifact.path);
+    let standing = artifacts.standing()?;
+    let stands = |artifact: &Artifact| {
+        let in_place = artifact.path.parent() == Some(artifacts.folder());
+        in_place && standing.as_ref().is_some_and(|chosen| names(chosen, &artifact.metadata.name))
+    };
     let mut passed = Vec::new();
     for Candidate { scheme, artifact } in candidates {
-        if refused.contains(&scheme) && Some(&artifact.path) == standing.as_ref() {
+        if refused.contains(&scheme) && stands(&artifact) {
             // Builds embed it: a timing on a busy day, or a gate that has become stricter, must not break them.
             console.say(&format!("refused, but left in its place: `{}`", artifact.path.display()));
         } else if refused.contains(&scheme) {
@@ -294,25 +298,22 @@ fn conclude(
             passed.push((scheme, artifacts.promote(artifact)?));
         }
     }
-    let previous = artifacts.chosen()?;
-    let preferred = recipe.choose.first().and_then(|name| SchemeName::parse(name));
+    let previous = artifacts.standing()?;
     // A refusal of what the recipe prefers is no reason to replace a choice that stands.
-    let keeps_previous = previous.is_some() && preferred.is_some_and(|scheme| refused.contains(&scheme));
-    let chosen = if whole && !keeps_previous {
-        choice(&passed.iter().map(|(scheme, _)| *scheme).collect::<Vec<_>>(), recipe)
-    } else {
-        None
+    let keeps = |provider: ExecutionProvider| {
+        let stands =
+            |it: &Chosen| provider == ExecutionProvider::Cpu || it.providers.contains_key(provider.as_str());
+        previous.as_ref().is_some_and(stands)
+            && preferred(recipe, provider).next().is_some_and(|scheme| refused.contains(&scheme))
     };
-    if let Some((scheme, artifact)) = passed.iter().find(|(scheme, _)| Some(*scheme) == chosen) {
-        artifacts.choose(artifact)?;
-        results.choose(Some(scheme.as_str()));
-    } else if let Some(previous) = &previous {
-        console.say(&format!("`{}` stays chosen", previous.metadata.name));
-        // Only if it is of this run does it belong into these results.
-        let same = results.candidates.get(&*previous.metadata.scheme).map(|candidate| candidate.sha256);
-        if same.is_some_and(|sha256| sha256.to_string() == previous.metadata.sha256) {
-            results.choose(Some(&previous.metadata.scheme));
+    let chose = whole
+        && !keeps(ExecutionProvider::Cpu)
+        && choose(&passed, previous.as_ref(), keeps, recipe, &results, artifacts)?;
+    if let Some(standing) = artifacts.standing()? {
+        if !chose {
+            console.say(&format!("`{}` stays chosen", standing.file));
         }
+        results.tell(&standing);
     }
     results.write(&artifacts.results())?;
     report::write(&results, artifacts, &artifacts.report())?;
@@ -324,6 +325,39 @@ fn conclude(
         return Ok(());
     }
     Err(anyhow!("{}", lines.join("\n")).context(Failure::Gate))
+}
+
+/// Writes `chosen.json`, and returns whether it did: not where nothing that the recipe would have for the CPU `passed`.
+fn choose(
+    passed: &[(SchemeName, Artifact)],
+    previous: Option<&Chosen>,
+    keeps: impl Fn(ExecutionProvider) -> bool,
+    recipe: &Recipe,
+    results: &Results,
+    artifacts: &Artifacts,
+) -> Result<bool> {
+    let among: Vec<_> = passed.iter().map(|(scheme, _)| *scheme).collect();
+    let artifact = |choice: &Choice| {
+        let found = passed.iter().find(|(scheme, _)| scheme.as_str() == choice.scheme);
+        found.map(|(_, artifact)| artifact).context("only what passed is chosen")
+    };
+    let mut choices = choices(recipe, results, &among);
+    let Some(for_cpu) = choices.remove(&ExecutionProvider::Cpu) else { return Ok(false) };
+    let mut others = BTreeMap::new();
+    for provider in ExecutionProvider::ALL {
+        let name = provider.to_string();
+        let kept = previous.filter(|_| keeps(provider)).and_then(|it| it.providers.get(&name));
+        let chosen = choices.get(&provider);
+        let chosen = chosen.map(|choice| artifact(choice)?.chosen(choice.evidence)).transpose()?;
+        others.extend(kept.cloned().or(chosen).map(|entry| (name, entry)));
+    }
+    artifacts.choose(artifact(&for_cpu)?, others)?;
+    Ok(true)
+}
+
+/// Whether `chosen` names this file, for whatever execution provider.
+fn names(chosen: &Chosen, file: &str) -> bool {
+    chosen.file == file || chosen.providers.values().any(|entry| entry.file == file)
 }
 
 fn show(args: &QuantizeArgs, results: &Results, artifacts: &Artifacts) -> Result<()> {
@@ -344,6 +378,13 @@ fn show(args: &QuantizeArgs, results: &Results, artifacts: &Artifacts) -> Result
             artifacts.audio().display()
         ),
         _ => println!("chosen: none of these"),
+    }
+    for (provider, Choice { scheme, evidence }) in &results.chosen_for {
+        match evidence {
+            Evidence::Measured if *provider == ExecutionProvider::Cpu => {}
+            Evidence::Measured => println!("for {provider}: {scheme}"),
+            Evidence::Predicted => println!("for {provider}: {scheme}, predicted and not measured"),
+        }
     }
     Ok(())
 }

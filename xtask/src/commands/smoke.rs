@@ -56,7 +56,7 @@ pub fn run(args: &SmokeArgs, workspace: &Workspace) -> Result<()> {
     let audio = workspace.artifacts().audio();
     let mut heard = Vec::new();
     for (name, provider) in args.providers.require(&runtime, &fetcher, &workspace.provider_recipe())? {
-        let subject = subject.on(name, &provider);
+        let subject = subject.on(name, &provider)?;
         let smoke = smoke_gate(&runtime, &subject, &recipe.gates.smoke, &sentences, &audio, progress)?;
         heard.push((name, subject.name, smoke));
     }

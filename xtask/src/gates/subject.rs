@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use kokoro_model::{Metadata, Provider, Runtime, Synthesizer, SynthesizerOptions};
 use quantizer::census::{self, Stored};
-use quantizer::model;
+use quantizer::{coreml, model};
 
 use super::ExecutionProvider;
 use crate::artifacts::Artifact;
@@ -107,19 +107,35 @@ impl Subject {
     }
 
     /// The same on another execution provider, which its name then tells: `static-int8@webgpu`. A prepared model was optimized
-    /// for the CPU's, so its file is loaded.
-    #[must_use]
-    pub fn on(&self, name: ExecutionProvider, provider: &Provider) -> Self {
+    /// for the CPU's, so its file is loaded; for OpenVINO [with one shape more](Self::with_shapes).
+    ///
+    /// # Errors
+    /// [`Failure::Model`]: not ONNX.
+    pub fn on(&self, name: ExecutionProvider, provider: &Provider) -> Result<Self> {
         if name == ExecutionProvider::Cpu {
-            return self.clone();
+            return Ok(self.clone());
         }
-        Self {
+        let model =
+            if name == ExecutionProvider::OpenVino { self.with_shapes()? } else { self.model.clone() };
+        Ok(Self {
             name: format!("{}@{name}", self.name),
+            model,
             prepared: None,
             options: self.options.clone().provider(provider.clone()),
             provider: name,
             ..self.clone()
-        }
+        })
+    }
+
+    /// The model with the shape of its STFT declared, without which OpenVINO does not load it. Nothing else of it is changed. The
+    /// artifacts do not have it: with it ONNX Runtime takes other kernels on the CPU, and optimizes the whole graph otherwise than the
+    /// parts that a `.prepared` file holds.
+    fn with_shapes(&self) -> Result<Bytes> {
+        let mut decoded = decode(&self.name, &self.model)?;
+        coreml::transforms(model::graph_mut(&mut decoded).context(Failure::Model)?);
+        let mut bytes = Vec::new();
+        model::encode(&decoded, &mut bytes)?;
+        Ok(bytes.into())
     }
 
     /// The size of the file in MiB (2²⁰ bytes).

@@ -6,17 +6,21 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use kokoro_model::Provider;
 
 use super::{Judge, One};
+use crate::base::decode;
+use crate::coreml;
 use crate::fidelity::{Fidelity, Ruler, fidelity_gate};
 use crate::gates::{
     Benchmark, Check, ExecutionProvider, Gate, Report, Subject, compare, ratio, ratio_gate, smoke_gate,
 };
 use crate::providers::Asked;
 use crate::recipe::Thresholds;
-use crate::results::{GateResults, Measured, ProviderGates, ProviderModel, ProviderResult, Unavailable};
+use crate::results::{
+    CoremlResult, GateResults, Measured, ProviderGates, ProviderModel, ProviderResult, Unavailable,
+};
 use crate::scheme::SchemeName;
 
 /// A model on a provider.
@@ -58,6 +62,22 @@ impl Judge<'_> {
         others.map(on).collect()
     }
 
+    /// What CoreML would take of the base and of every candidate that runs, where the provider gate is asked for.
+    pub(super) fn coreml(&self, judged: &[One<'_>]) -> Result<BTreeMap<String, CoremlResult>> {
+        if !self.gates.contains(&Gate::Provider) {
+            return Ok(BTreeMap::new());
+        }
+        let candidates = judged.iter().filter(|one| one.runs()).map(|one| &one.subject);
+        let predicted = |subject: &Subject| -> Result<_> {
+            let folded = coreml::fold(&self.runtime, decode(&subject.name, &subject.model)?)?;
+            let from = coreml::decoder(&self.recipe.probe, &folded)?;
+            let prediction = coreml::predict(&folded, coreml::Options::default(), &from)?;
+            Ok((subject.name.clone(), CoremlResult::of(&prediction)))
+        };
+        let named = |subject: &Subject| predicted(subject).with_context(|| format!("`{}`", subject.name));
+        std::iter::once(&self.base).chain(candidates).map(named).collect()
+    }
+
     fn on_provider(
         &self,
         name: ExecutionProvider,
@@ -65,16 +85,19 @@ impl Judge<'_> {
         judged: &[One<'_>],
     ) -> Result<ProviderGates> {
         let best = self.recipe.choose.first().and_then(|name| SchemeName::parse(name));
-        let model = |of: &Subject, scheme: Option<SchemeName>| OnProvider {
-            name: of.name.clone(),
-            thresholds: scheme.map(|scheme| scheme.thresholds(self.recipe)),
-            subject: of.on(name, provider),
-            gates: GateResults::default(),
-            fidelity: None,
+        let model = |of: &Subject, scheme: Option<SchemeName>| -> Result<_> {
+            Ok(OnProvider {
+                name: of.name.clone(),
+                thresholds: scheme.map(|scheme| scheme.thresholds(self.recipe)),
+                subject: of.on(name, provider)?,
+                gates: GateResults::default(),
+                fidelity: None,
+            })
         };
         let candidates =
             judged.iter().filter(|one| one.runs()).map(|one| model(&one.subject, Some(one.scheme)));
-        let mut models: Vec<_> = std::iter::once(model(&self.base, best)).chain(candidates).collect();
+        let models: Result<Vec<_>> = std::iter::once(model(&self.base, best)).chain(candidates).collect();
+        let mut models = models?;
         if self.gates.contains(&Gate::Smoke) {
             for model in &mut models {
                 let recipe = &self.recipe.gates.smoke;
@@ -99,6 +122,9 @@ impl Judge<'_> {
         let times = if self.gates.contains(&Gate::Bench) { self.times_on(&mut models) } else { Vec::new() };
         let setting = match provider {
             Provider::Plugin(plugin) => format!("{}, {}", provider.name(), plugin.device()),
+            Provider::OpenVino => {
+                format!("{}, built in, CPU, FP32, the shape of the STFT declared", provider.name())
+            }
             Provider::CoreMl { format, units } => format!("{}, {format:?}, {units:?}", provider.name()),
             _ => provider.name().to_owned(),
         };

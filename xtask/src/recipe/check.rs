@@ -9,6 +9,7 @@ use super::{
     RuntimeSource, Source, SourceFile, StaticInt8Recipe, VoiceSource,
 };
 use crate::fidelity::{self, Opinion};
+use crate::gates::ExecutionProvider;
 use crate::scheme::SchemeName;
 
 impl Recipe {
@@ -18,12 +19,17 @@ impl Recipe {
         self.file(&self.base.official)?;
         self.file(&self.base.restored.from)?;
         file_name("base.restored.name", &self.base.restored.name)?;
-        for scheme in &self.choose {
-            ensure!(
-                SchemeName::parse(scheme).is_some(),
-                "`choose`: expected the name of a scheme, found `{scheme}`"
-            );
+        let lists = self.choose_for.iter().map(|(provider, names)| (format!("choose_for.{provider}"), names));
+        for (key, names) in lists.chain([("choose".to_owned(), &self.choose)]) {
+            for name in names {
+                let known = SchemeName::parse(name).is_some();
+                ensure!(known, "`{key}`: expected the name of a scheme, found `{name}`");
+            }
         }
+        ensure!(
+            !self.choose_for.contains_key(&ExecutionProvider::Cpu),
+            "`choose_for.cpu`: expected `choose` in its place"
+        );
         for scheme in SchemeName::ALL {
             let key = format!("scheme.{}.gates.fidelity", scheme.as_str());
             for (name, limits) in &scheme.thresholds(self).fidelity {
@@ -164,8 +170,9 @@ impl RuntimeRecipe {
 
 impl PluginRecipes {
     pub(super) fn check(&self) -> Result<()> {
-        for (name, plugin) in &self.plugins {
-            let key = format!("plugin `{name}`");
+        let plugins = self.plugins.iter().map(|(name, it)| (format!("plugin `{name}`"), it));
+        let runtimes = self.runtimes.iter().map(|(name, it)| (format!("runtime `{name}`"), it));
+        for (key, plugin) in plugins.chain(runtimes) {
             package(&key, &plugin.package, &plugin.version)?;
             file_name(&format!("{key}, package"), &plugin.file_name())?;
             ensure!(!plugin.licence.trim().is_empty(), "{key}, `licence`: expected an SPDX expression");

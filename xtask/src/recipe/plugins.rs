@@ -18,6 +18,10 @@ pub struct PluginRecipes {
     /// By the name of the provider, such as `webgpu`.
     #[serde(rename = "plugin")]
     pub plugins: BTreeMap<String, PluginRecipe>,
+    /// Whole builds of ONNX Runtime with a provider built in, by the name of their package. They come as plugins do, and are
+    /// used where `--onnxruntime` names them.
+    #[serde(rename = "runtime", default)]
+    pub runtimes: BTreeMap<String, PluginRecipe>,
 }
 
 /// One plugin.
@@ -66,6 +70,19 @@ impl PluginRecipes {
         Ok(load::<Self>(path, Self::check)?.0)
     }
 
+    /// How to get a build of ONNX Runtime with a provider built in, for whom a plugin does not serve; empty where none is pinned
+    /// for this machine.
+    pub fn built_in(&self) -> String {
+        let runtime = self.runtimes.iter().find(|(_, runtime)| runtime.here().is_some());
+        let way = |(name, PluginRecipe { package, version, serves, .. }): (&String, &PluginRecipe)| {
+            format!(
+                "; `{package}` {version}, an ONNX Runtime that has it built in, serves {serves}: `cargo xtask fetch {name}` brings \
+                 it, `--onnxruntime PATH` takes it"
+            )
+        };
+        runtime.map(way).unwrap_or_default()
+    }
+
     /// The plugin called `name`.
     ///
     /// # Errors
@@ -75,6 +92,17 @@ impl PluginRecipes {
             let names: Vec<_> = self.plugins.keys().map(|name| format!("`{name}`")).collect();
             anyhow!("no plugin `{name}` is pinned, expected {}", names.join(" or ")).context(Failure::Usage)
         })
+    }
+}
+
+impl PluginRecipes {
+    /// The build of ONNX Runtime called `name`.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where none is pinned.
+    pub fn runtime(&self, name: &str) -> Result<&PluginRecipe> {
+        let missing = || anyhow!("no ONNX Runtime `{name}` is pinned").context(Failure::Usage);
+        self.runtimes.get(name).ok_or_else(missing)
     }
 }
 

@@ -132,7 +132,7 @@ fn entries(nominee: &Nominee, workspace: &Workspace) -> Result<Vec<Entry>> {
         file(&metadata.name, &nominee.artifact.path, metadata.bytes, nominee.sha256),
         file(&format!("{stem}.{PREPARED}"), &nominee.artifact.path.with_extension(PREPARED), size, prepared),
         bytes(&format!("{stem}.json"), nominee.metadata.clone()),
-        bytes(super::CHOSEN, nominee.chosen.clone()),
+        json(super::CHOSEN, &nominee.chosen)?,
         bytes(super::SCHEMA, SCHEMA),
         json(super::GATES, &judgement)?,
         json(super::BOM, &bom::bom(metadata, files, &judgement, &nominee.recipe)?)?,

@@ -8,7 +8,7 @@ use kokoro_model::{BaseKind, Chosen, Metadata};
 use crate::artifacts::{Artifact, Artifacts, PREPARED};
 use crate::digest::Digest;
 use crate::failure::Failure;
-use crate::gates::Gate;
+use crate::gates::{ExecutionProvider, Gate};
 use crate::lock::Lock;
 use crate::plan::{Plan, ranges_path};
 use crate::recipe::Recipe;
@@ -20,8 +20,8 @@ use crate::workspace::{MODEL, Workspace};
 pub struct Nominee {
     /// The model, its metadata and where it is.
     pub artifact: Artifact,
-    /// The bytes of `chosen.json`.
-    pub(super) chosen: Vec<u8>,
+    /// What a release's `chosen.json` says: this artifact and no other.
+    pub(super) chosen: Chosen,
     /// The bytes of the metadata.
     pub(super) metadata: Vec<u8>,
     /// The size of the `.prepared` file, and its digest.
@@ -41,15 +41,15 @@ pub struct Nominee {
 }
 
 impl Nominee {
-    /// Reads the chosen artifact of `workspace`, checks every digest again, that all gates passed, and that `lock` (by
+    /// Reads the artifact of `workspace` that is chosen for `provider`, checks every digest again, that all gates passed, and that `lock` (by
     /// default the committed one) has it.
     ///
     /// # Errors
     /// [`Failure::Usage`] when nothing is chosen or there is no lock; [`Failure::Gate`] when a gate said no or was not run;
     /// [`Failure::Fetch`] for a digest that is not what it should be, naming the file, expected and found.
-    pub fn read(workspace: &Workspace, lock: Option<&Path>) -> Result<Self> {
+    pub fn read(workspace: &Workspace, lock: Option<&Path>, provider: ExecutionProvider) -> Result<Self> {
         let artifacts = workspace.artifacts();
-        let (artifact, chosen, metadata) = chosen(&artifacts)?;
+        let (artifact, chosen, metadata) = chosen(&artifacts, provider)?;
         let sha256 = same_file(&artifact.path, &artifact.metadata.sha256, Some(artifact.metadata.bytes))?;
         let prepared = artifact.metadata.prepared.as_ref().context("no `.prepared` file was made");
         let prepared = prepared.context(Failure::Fetch)?;
@@ -143,8 +143,9 @@ impl Nominee {
     }
 }
 
-/// The artifact of `chosen.json`, whose metadata is the one that it names; with the bytes of both files.
-fn chosen(artifacts: &Artifacts) -> Result<(Artifact, Vec<u8>, Vec<u8>)> {
+/// The artifact that `chosen.json` names for `provider`, whose metadata is the one named there; with what remains of `chosen.json`
+/// if it names that alone, and the bytes of the metadata.
+fn chosen(artifacts: &Artifacts, provider: ExecutionProvider) -> Result<(Artifact, Chosen, Vec<u8>)> {
     let path = artifacts.folder().join(super::CHOSEN);
     if !path.exists() {
         return Err(anyhow!(
@@ -158,6 +159,16 @@ fn chosen(artifacts: &Artifacts) -> Result<(Artifact, Vec<u8>, Vec<u8>)> {
     let chosen: Chosen =
         serde_json::from_slice(&bytes).with_context(|| of(&path, &bytes)).context(Failure::Fetch)?;
     let file = path.display().to_string();
+    let chosen = if provider == ExecutionProvider::Cpu {
+        chosen.alone()
+    } else {
+        chosen.alone_for(provider.as_str()).ok_or_else(|| {
+            anyhow!(
+                "`{file}` names no artifact for `{provider}`\nhint: `cargo xtask quantize` chooses by `choose_for` of the recipe"
+            )
+            .context(Failure::Usage)
+        })?
+    };
     for name in [&chosen.file, &chosen.metadata] {
         if Path::new(name).file_name().is_none_or(|plain| plain != name.as_str()) {
             return Err(
@@ -173,7 +184,7 @@ fn chosen(artifacts: &Artifacts) -> Result<(Artifact, Vec<u8>, Vec<u8>)> {
     same(&file, "`file`", &chosen.file, &metadata.name)?;
     same(&file, "`sha256`", &chosen.sha256, &metadata.sha256)?;
     let path = artifacts.folder().join(&chosen.file);
-    Ok((Artifact { metadata, path }, bytes, text))
+    Ok((Artifact { metadata, path }, chosen, text))
 }
 
 /// The results, if they are of this artifact and every gate said yes.

@@ -163,6 +163,11 @@ fn whole(
     for (said, found) in digests {
         findings.equal(super::CHOSEN, "sha256", &found.to_string(), said);
     }
+    for (provider, entry) in &chosen.providers {
+        findings.equal(super::CHOSEN, &format!("the artifact for {provider}"), &chosen.sha256, &entry.sha256);
+        let what = format!("the metadata for {provider}");
+        findings.equal(super::CHOSEN, &what, &chosen.metadata_sha256, &entry.metadata_sha256);
+    }
 
     let unofficial = standing::unofficial(metadata.base.kind);
     let name = standing::name(&metadata.base.name, &metadata.scheme, metadata.base.kind);

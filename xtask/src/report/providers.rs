@@ -1,16 +1,18 @@
 //! Execution provider × model: whether it speaks there, as near to the base on the CPU, and how fast; or why not.
 
+use kokoro_model::Evidence;
 use maud::{Markup, html};
 
 use super::models::{Model, Models, Role};
-use super::text::{NOTHING, fixed, scrolling, section as make};
+use super::text::{NOTHING, count, fixed, scrolling, section as make};
+use crate::choice::Choice;
 use crate::gates::{ExecutionProvider, Report};
-use crate::results::{ProviderModel, ProviderResult, Results};
+use crate::results::{ProviderModel, ProviderResult, Results, Taken};
 
 pub(super) fn section(results: &Results, models: &Models<'_>) -> Markup {
     let lead = html! {
         "An execution provider computes the nodes that it has kernels for, the CPU the rest. Everything is held against the base on \
-         the CPU; the models were made for the CPU, and what is chosen was chosen there. Predictions are not in this table."
+         the CPU. Predictions are not in this table, but in the one below it."
     };
     let table = html! {
         table {
@@ -25,7 +27,66 @@ pub(super) fn section(results: &Results, models: &Models<'_>) -> Markup {
             }
         }
     };
-    make("providers", "Providers", &lead, &scrolling("Table of execution providers", &table))
+    let content = html! {
+        (chosen(results))
+        (scrolling("Table of execution providers", &table))
+        @if !results.coreml.is_empty() { (predicted(results, models)) }
+    };
+    make("providers", "Providers", &lead, &content)
+}
+
+/// What is chosen for each provider, and by what right.
+fn chosen(results: &Results) -> Markup {
+    let right = |evidence| match evidence {
+        Evidence::Measured => "measured",
+        Evidence::Predicted => "predicted, not measured",
+    };
+    html! {
+        @if !results.chosen_for.is_empty() {
+            ul {
+                @for (provider, Choice { scheme, evidence }) in &results.chosen_for {
+                    li { "For " strong { (provider) } ": " (scheme) " (" (right(*evidence)) ")" }
+                }
+            }
+        }
+    }
+}
+
+/// What CoreML would take of each model.
+fn predicted(results: &Results, models: &Models<'_>) -> Markup {
+    let cells = |taken: &Taken| {
+        html! {
+            td.n { (count(taken.taken)) " of " (count(taken.nodes)) }
+            td.n { (fixed(100.0 * taken.share(), 1)) " %" }
+            td.n { (taken.partitions) }
+        }
+    };
+    let known = models.iter().filter_map(|model| Some((model.name, results.coreml.get(model.name)?)));
+    let table = html! {
+        table {
+            thead {
+                tr {
+                    th { "Predicted for CoreML" } th.n { "ML Program" } th.n { "share" } th.n { "partitions" }
+                    th.n { "its decoder" } th.n { "share" } th.n { "partitions" }
+                    th.n { "NeuralNetwork" } th.n { "share" } th.n { "partitions" }
+                }
+            }
+            tbody {
+                @for (name, found) in known {
+                    tr {
+                        th scope="row" { (name) }
+                        (cells(&found.ml_program))
+                        @match &found.decoder { Some(decoder) => (cells(decoder)), None => td colspan="3" { (NOTHING) } }
+                        (cells(&found.neural_network))
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        p { "Nodes that CoreML would take of each graph as the runtime folds it, by the rules of the provider; nobody measured this." }
+        (scrolling("Table of what CoreML would take", &table))
+    }
 }
 
 fn rows(results: &Results, models: &Models<'_>, provider: ExecutionProvider) -> Markup {

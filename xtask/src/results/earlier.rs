@@ -18,6 +18,9 @@ impl Results {
             self.original_benchmark = earlier.original_benchmark;
             self.benchmark = earlier.benchmark;
         }
+        if !was_run(Gate::Provider) {
+            self.coreml = earlier.coreml;
+        }
         // These two leave recordings of the sentences.
         if !was_run(Gate::Smoke) && !was_run(Gate::Fidelity) {
             self.sentences = earlier.sentences;

@@ -62,7 +62,8 @@ fn unavailable(reason: &str) -> Contestant {
     Contestant::Unavailable(Unavailable { available: false, reason: reason.into() })
 }
 
-fn results() -> Results {
+/// Two candidates, of which neither was put through all gates.
+pub(crate) fn results() -> Results {
     Results {
         original_model_mb: 310.5,
         quant_model_mb: None,
@@ -70,6 +71,7 @@ fn results() -> Results {
         original_benchmark: Some(ProviderBenchmarks::new(&benchmark("kokoro-v1.0", 1957.2, None))),
         quant_benchmark: None,
         chosen: None,
+        chosen_for: BTreeMap::new(),
         base: BaseResult {
             name: "kokoro-v1.0".into(),
             sha256: digest("base"),
@@ -85,6 +87,7 @@ fn results() -> Results {
         ]
         .into(),
         providers: BTreeMap::new(),
+        coreml: BTreeMap::new(),
         contestants: [("published-int8".into(), unavailable("offline"))].into(),
         sentences: vec![SentenceText {
             id: "held-1".into(),

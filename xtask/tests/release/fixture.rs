@@ -10,6 +10,7 @@ use serde_json::Value;
 use xtask::digest::Digest;
 use xtask::environment::Environment;
 use xtask::files::{read_json, write_json};
+use xtask::gates::ExecutionProvider;
 use xtask::lock::{Lock, LockedArtifact, LockedBase, LockedRuntime};
 use xtask::recipe::RuntimeRecipe;
 use xtask::release::{Against, Finding, Nominee, Outcome, Package, Signer, Verdict, package, verify};
@@ -88,7 +89,10 @@ impl Fixture {
         let metadata: Metadata = read_json(&path).unwrap();
         write_json(&path, &metadata).unwrap();
         let sha256 = Digest::of_file(&path).unwrap().to_string();
-        self.edit("chosen.json", |chosen| chosen["metadata_sha256"] = sha256.into());
+        self.edit("chosen.json", |chosen| {
+            chosen["metadata_sha256"] = sha256.clone().into();
+            chosen["providers"]["cpu"]["metadata_sha256"] = sha256.into();
+        });
     }
 
     /// Writes a lock that has what is there.
@@ -141,7 +145,7 @@ impl Fixture {
     }
 
     pub fn nominee(&self) -> anyhow::Result<Nominee> {
-        Nominee::read(&self.workspace(), Some(&self.lock()))
+        Nominee::read(&self.workspace(), Some(&self.lock()), ExecutionProvider::Cpu)
     }
 
     /// Packs into a folder of its own, whatever the base.

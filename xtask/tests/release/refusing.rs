@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use xtask::digest::Digest;
 use xtask::environment::Environment;
 use xtask::failure::exit_code;
+use xtask::gates::ExecutionProvider;
 use xtask::lock::Lock;
 use xtask::release::{Nominee, package};
 use xtask::workspace::Workspace;
@@ -50,6 +51,22 @@ fn what_is_missing_is_said_to_be() {
     refused(&fixture, 2, "there are no results of this version");
     fs_err::remove_file(fixture.folder().join("chosen.json")).unwrap();
     refused(&fixture, 2, "no artifact is chosen");
+
+    let fixture = Fixture::local();
+    let of = |provider| Nominee::read(&fixture.workspace(), Some(&fixture.lock()), provider);
+    fixture.edit("chosen.json", |chosen| {
+        chosen["providers"]["coreml"] = chosen["providers"]["cpu"].clone();
+        chosen["providers"]["coreml"]["evidence"] = "predicted".into();
+        // What is chosen for the CPU may be missing then.
+        chosen["file"] = "other.onnx".into();
+        chosen["sha256"] = ZEROS.into();
+        chosen["metadata_sha256"] = ZEROS.into();
+    });
+    assert_eq!(of(ExecutionProvider::CoreMl).unwrap().artifact.metadata.scheme, "weights-int8");
+    assert_eq!(exit_code(&fixture.nominee().unwrap_err()), 3);
+    let error = of(ExecutionProvider::WebGpu).unwrap_err();
+    assert_eq!(exit_code(&error), 2);
+    assert!(format!("{error:#}").contains("names no artifact for `webgpu`"), "{error:#}");
 }
 
 #[test]
@@ -120,7 +137,7 @@ fn a_time_that_is_none_is_refused() {
     for value in ["tomorrow", "-1", "99999999999"] {
         let environment = Environment { source_date_epoch: Some(value.into()), ..Environment::default() };
         let workspace = Workspace::of_this_build(environment).with_artifacts(&fixture.folder());
-        let nominee = Nominee::read(&workspace, Some(&fixture.lock())).unwrap();
+        let nominee = Nominee::read(&workspace, Some(&fixture.lock()), ExecutionProvider::Cpu).unwrap();
         let error = package(&nominee, &workspace, None, false, &fixture.program.path("output")).unwrap_err();
         assert_eq!(exit_code(&error), 2);
         assert!(format!("{error:#}").contains(&format!("found `{value}`")), "{error:#}");

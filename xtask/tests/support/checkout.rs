@@ -80,6 +80,8 @@ impl Checkout {
         let choose = r#"choose = ["fused-int8", "static-int8", "weights-int8", "linear-int8"]"#;
         checkout.replace_in_recipe(&[
             (choose, r#"choose = ["weights-int8", "linear-int8"]"#),
+            (r#"= ["coreml-int8", "weights-int8"]"#, r#"= ["weights-int8"]"#),
+            (r#"= ["static-int8", "weights-int8"]"#, r#"= ["weights-int8"]"#),
             ("min_speed_ratio = 0.85", "min_speed_ratio = 0.0"),
             ("runs = 4", "runs = 1"),
         ]);
