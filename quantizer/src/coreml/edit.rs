@@ -128,11 +128,13 @@ impl Draft<'_, '_> {
         self.make("Clip", &[&scaled, &least, &most])
     }
 
-    /// A float times 2²⁰⁰, in two steps, since that is no float: what is not 0, however small, is beyond 1 or −1 then.
+    /// A float that is 0 where `value` is, and beyond 1 or −1 where it is anything else, however small: `value` times 2²⁰⁰.
+    /// As that is no float, it is done in two steps, with bounds in between, for OpenVINO merges two products in a row into one by an infinity.
     pub fn enlarged(&mut self, value: &str) -> String {
-        let large = self.float(2f32.powi(100));
+        let [large, least, most] = [2f32.powi(100), -1.0, 1.0].map(|number| self.float(number));
         let once = self.make("Mul", &[value, &large]);
-        self.make("Mul", &[&once, &large])
+        let bounded = self.make("Clip", &[&once, &least, &most]);
+        self.make("Mul", &[&bounded, &large])
     }
 
     /// `Σ cᵢ xⁱ` by Horner's rule.

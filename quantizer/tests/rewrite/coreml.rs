@@ -54,12 +54,29 @@ fn has(graph: &GraphProto, op: &str) -> bool {
     graph.node.iter().any(|node| node.op_type() == op)
 }
 
+/// Runtimes merge two products in a row by constants into one, and the square of this constant is infinite.
+#[track_caller]
+fn no_products_in_a_row(graph: &GraphProto) {
+    let is_product = |name: &str| {
+        graph
+            .node
+            .iter()
+            .any(|node| node.op_type() == "Mul" && node.output.iter().any(|output| output == name))
+    };
+    let is_stored = |name: &str| graph.initializer.iter().any(|tensor| tensor.name() == name);
+    for node in graph.node.iter().filter(|node| node.op_type() == "Mul") {
+        let by_constant = node.input.iter().any(|name| is_stored(name));
+        assert!(!by_constant || !node.input.iter().any(|name| is_product(name)), "{:?}", shown(graph));
+    }
+}
+
 #[test]
 fn floor_is_exact() {
     let plain = || graph(&[node("Floor", "", &["x"], &["y"])], &[("x", &[1, 1, 0])], &[]);
     let x = row(&[-2.0, -1.75, -0.5, -LEAST, 0.0, LEAST, 0.5, 1.0, 1.5, 2.5, 3.999, 8_388_607.5]);
     let floored = same(coreml::floor, plain(), &[("x", x)], 1, 0.0);
     assert!(!has(&floored, "Floor"));
+    no_products_in_a_row(&floored);
     let mut counted = plain();
     counted.input = vec![value("x")];
     rewritten(coreml::floor, counted, 0);
@@ -79,6 +96,7 @@ fn what_is_compared_becomes_steps() {
             let plain = graph(&nodes, floats, &[from_f32("zero", &[], &[0.0])]);
             let stepped = same(coreml::comparisons, plain, &inputs, 1, 0.0);
             assert!(!has(&stepped, op) && !has(&stepped, "Where") && !has(&stepped, "Cast"));
+            no_products_in_a_row(&stepped);
         }
     }
     // Of integers a step in floats would not be exact.
