@@ -7,9 +7,14 @@ use crate::results::{CoremlResult, GateResults, ProviderGates, ProviderModel, Ta
 
 use ExecutionProvider::{CoreMl, Cpu, OpenVino, WebGpu};
 
+/// The committed recipe with these preferences for other providers.
 fn recipe() -> Recipe {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-    Recipe::load(&models.join("kokoro-v1.0.toml")).unwrap()
+    let mut recipe = Recipe::load(&models.join("kokoro-v1.0.toml")).unwrap();
+    let lists = [(CoreMl, [COREML, WEIGHTS]), (OpenVino, [STATIC, WEIGHTS]), (WebGpu, [STATIC, WEIGHTS])];
+    let names = |list: [SchemeName; 2]| list.map(|scheme| scheme.as_str().to_owned()).to_vec();
+    recipe.choose_for = lists.map(|(provider, list)| (provider, names(list))).into();
+    recipe
 }
 
 /// A report of each of these gates, of which those in `refusing` say no.
