@@ -18,7 +18,7 @@ use crate::gates::ExecutionProvider;
 pub const PREPARED: &str = "prepared";
 
 /// The file that says which artifact is embedded.
-const CHOSEN: &str = "chosen.json";
+pub const CHOSEN: &str = "chosen.json";
 
 /// The folder that build.rs reads from.
 #[derive(Debug, Clone)]
@@ -52,9 +52,7 @@ impl Artifact {
         let path = self.path.with_extension(PREPARED);
         Ok(if self.metadata.prepared.is_some() { Some(fs_err::read(path)?) } else { None })
     }
-}
 
-impl Artifact {
     /// Its entry in `chosen.json`.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ mod standing;
 mod unpacked;
 mod verify;
 
+pub use crate::artifacts::CHOSEN;
+
 pub(crate) use self::checksums::Checksums;
 pub use self::contents::{Package, package};
 pub use self::nominee::Nominee;
@@ -34,8 +36,6 @@ pub const EXTENSION: &str = "tar.zst";
 pub const CHECKSUMS: &str = "SHA256SUMS";
 /// The signature of [`CHECKSUMS`].
 pub const SIGNATURE: &str = "SHA256SUMS.minisig";
-/// Which artifact a build embeds; the same file as in `artifacts/`.
-pub const CHOSEN: &str = "chosen.json";
 /// What the gates said.
 pub const GATES: &str = "gates.json";
 /// What the model is and what it is made of, as CycloneDX.

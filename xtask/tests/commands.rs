@@ -177,6 +177,20 @@ fn what_cannot_be_asked_for_is_a_matter_of_usage() {
     assert_eq!(left, [".lock"]);
 }
 
+#[test]
+fn what_is_pinned_is_looked_for_by_name_and_missed_by_package() {
+    let program = Program::with_empty_cache();
+    let mut cases = vec![("onnxruntime", "onnxruntime"), ("af_heart", "af_heart")];
+    if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        cases.push(("webgpu", "onnxruntime-ep-webgpu-"));
+        cases.push(("onnxruntime-openvino", "onnxruntime-openvino-"));
+    }
+    for (name, missed) in cases {
+        let ended = program.run(&["fetch", "--offline", name]);
+        expect(&ended, 3, &[missed, "offline"]);
+    }
+}
+
 fn changed(change: impl FnOnce(&mut ModelProto)) -> Vec<u8> {
     let mut model = models::clear();
     change(&mut model);

@@ -47,7 +47,6 @@ fn the_committed_recipes_are_valid() {
     }
     for (name, runtime) in &plugins.runtimes {
         assert_eq!(name, &runtime.package);
-        assert_eq!(plugins.runtime(name).unwrap().version, runtime.version);
         for wheel in runtime.platforms.values() {
             assert!(wheel.library_name().contains("onnxruntime."), "{}", wheel.library);
         }
@@ -56,7 +55,6 @@ fn the_committed_recipes_are_valid() {
         let is_told = told.contains(&format!("cargo xtask fetch {name}")) && told.contains("--onnxruntime");
         assert_eq!(is_told, runtime.here().is_some(), "{told}");
     }
-    assert_eq!(exit_code(&plugins.runtime("onnxruntime-nothing").unwrap_err()), 2);
 
     let redirects = Redirects::load(&committed("redirects.toml")).unwrap();
     assert!(redirects.allow("github.com", "release-assets.githubusercontent.com"));

@@ -146,15 +146,14 @@ fn base(fetcher: &Fetcher, recipe: &Recipe) -> Result<Fetched> {
 }
 
 fn one(name: &str, fetcher: &Fetcher, recipe: &Recipe, models: &Path, summary: &mut Summary) -> Result<()> {
+    let plugins = PluginRecipes::load(&models.join("providers.toml"))?;
     if name == "onnxruntime" {
         let runtime = RuntimeRecipe::load(&models.join("onnxruntime.toml"))?;
         summary.onnxruntime = Some(fetcher.onnxruntime(&runtime)?);
-    } else if ["openvino", "webgpu"].contains(&name) {
-        let plugins = PluginRecipes::load(&models.join("providers.toml"))?;
-        summary.plugins.push(fetcher.plugin(plugins.plugin(name)?)?);
-    } else if name == "onnxruntime-openvino" {
-        let plugins = PluginRecipes::load(&models.join("providers.toml"))?;
-        summary.runtimes.push(fetcher.plugin(plugins.runtime(name)?)?);
+    } else if let Some(plugin) = plugins.plugins.get(name) {
+        summary.plugins.push(fetcher.plugin(plugin)?);
+    } else if let Some(runtime) = plugins.runtimes.get(name) {
+        summary.runtimes.push(fetcher.plugin(runtime)?);
     } else if recipe.voice_names().any(|voice| voice == name) {
         summary.voices.push(fetcher.voice(recipe, name)?);
     } else {

@@ -128,8 +128,7 @@ impl Subject {
     }
 
     /// The model with the shape of its STFT declared, without which OpenVINO does not load it. Nothing else of it is changed. The
-    /// artifacts do not have it: with it ONNX Runtime takes other kernels on the CPU, and optimizes the whole graph otherwise than the
-    /// parts that a `.prepared` file holds.
+    /// artifacts do not have it: with it a `.prepared` file no longer says the same as its model to the bit.
     fn with_shapes(&self) -> Result<Bytes> {
         let mut decoded = decode(&self.name, &self.model)?;
         coreml::transforms(model::graph_mut(&mut decoded).context(Failure::Model)?);

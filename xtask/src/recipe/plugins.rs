@@ -95,17 +95,6 @@ impl PluginRecipes {
     }
 }
 
-impl PluginRecipes {
-    /// The build of ONNX Runtime called `name`.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] where none is pinned.
-    pub fn runtime(&self, name: &str) -> Result<&PluginRecipe> {
-        let missing = || anyhow!("no ONNX Runtime `{name}` is pinned").context(Failure::Usage);
-        self.runtimes.get(name).ok_or_else(missing)
-    }
-}
-
 impl PluginRecipe {
     /// The wheel for the machine that this program was built for; `None` where nobody makes one.
     pub fn here(&self) -> Option<&PluginWheel> {
