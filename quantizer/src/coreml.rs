@@ -17,6 +17,7 @@ mod istft;
 mod padding;
 mod parts;
 mod sine;
+mod source;
 mod transposes;
 mod units;
 mod upsample;
@@ -29,6 +30,7 @@ pub use istft::istft;
 pub use padding::{output_padding, reflections};
 pub use parts::parts;
 pub use sine::squared_sines;
+pub use source::source;
 pub use transposes::transposes;
 pub use units::units;
 pub use upsample::upsample;
@@ -42,8 +44,9 @@ const UNITS: Pass = Pass {
     run: units,
 };
 
-/// All passes, in the order in which they have to run: shapes first, since the others go by them.
-pub const PASSES: [Pass; 18] = [
+/// All passes, in the order in which they have to run: shapes first, since the others go by them, then squares of sines, while
+/// nothing parts their factors, and what is to stay on the CPU, before other passes find something in it.
+pub const PASSES: [Pass; 19] = [
     COMMON_SUBEXPRESSIONS,
     SQUARE,
     REDUNDANT,
@@ -61,6 +64,25 @@ pub const PASSES: [Pass; 18] = [
         run: istft,
     },
     UNITS,
+    REDUNDANT,
+    Pass {
+        name: "squared-sines",
+        what: "turns squares of Sin into a polynomial over half a turn",
+        changes_bits: true,
+        run: squared_sines,
+    },
+    Pass {
+        name: "transposes",
+        what: "transposes behind CumSum, Sin and Cos and not before",
+        changes_bits: false,
+        run: transposes,
+    },
+    Pass {
+        name: "source",
+        what: "gives what makes the signal of an STFT more dimensions than the provider takes, so that it stays on the CPU",
+        changes_bits: false,
+        run: source,
+    },
     Pass {
         name: "parts",
         what: "turns Slices into which an axis falls into Split",
@@ -98,18 +120,5 @@ pub const PASSES: [Pass; 18] = [
         run: comparisons,
     },
     Pass { name: "atan", what: "turns Atan into a polynomial", changes_bits: true, run: atan },
-    Pass {
-        name: "squared-sines",
-        what: "turns squares of Sin into a polynomial over half a turn",
-        changes_bits: true,
-        run: squared_sines,
-    },
-    Pass {
-        name: "transposes",
-        what: "transposes behind CumSum, Sin and Cos and not before",
-        changes_bits: false,
-        run: transposes,
-    },
     COMMON_SUBEXPRESSIONS,
-    REDUNDANT,
 ];

@@ -1,6 +1,6 @@
 //! Floor and comparisons as arithmetic, for a provider that knows neither them nor truth values.
 
-use super::edit::{Draft, is_float, replace};
+use super::edit::{Draft, is_float, is_within_dimensions, replace};
 use crate::error::Result;
 use crate::graph::{integer, is};
 use crate::proto::{GraphProto, NodeProto, tensor_proto::DataType};
@@ -15,6 +15,9 @@ use crate::tensor;
 pub fn floor(graph: &mut GraphProto) -> Result<usize> {
     replace(graph, |node, draft| {
         let x = node.input.first().filter(|x| is(node, "Floor") && is_float(x, draft.facts))?;
+        if !is_within_dimensions(x, draft.facts) {
+            return None;
+        }
         let rounded = draft.make("Round", &[x]);
         let above = draft.make("Sub", &[&rounded, x]);
         let step = draft.is_positive(&above);
@@ -61,7 +64,8 @@ fn compared(condition: &str, draft: &mut Draft<'_, '_>) -> Option<String> {
         "Less" if is(comparison, "Less") => (b, a),
         _ => return None,
     };
-    if !is_float(more, draft.facts) && !is_float(less, draft.facts) {
+    let are_floats = is_float(more, draft.facts) || is_float(less, draft.facts);
+    if !are_floats || ![more, less].iter().all(|value| is_within_dimensions(value, draft.facts)) {
         return None;
     }
     Some(if is_zero(less, draft.facts) { more.clone() } else { draft.make("Sub", &[more, less]) })

@@ -176,6 +176,14 @@ pub fn position(axis: i64, rank: usize) -> Option<usize> {
     usize::try_from(from_start).ok().filter(|&axis| axis < rank)
 }
 
+/// How many dimensions the provider takes at the most, of any operator.
+pub const MOST_DIMENSIONS: usize = 5;
+
+/// Whether the provider may take what reads a value, by the number of its dimensions as far as that is known.
+pub fn is_within_dimensions(value: &str, facts: &Facts<'_>) -> bool {
+    facts.dims(value).is_none_or(|dims| dims.len() <= MOST_DIMENSIONS)
+}
+
 /// Whether a value provably holds float32: by what is declared, or since an operator made it that does nothing else, of
 /// floats.
 pub fn is_float(value: &str, facts: &Facts<'_>) -> bool {

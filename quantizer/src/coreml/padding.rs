@@ -1,6 +1,6 @@
 //! Padding of kinds that the provider lacks, or has for static lengths only.
 
-use super::edit::{integers_or, replace, text};
+use super::edit::{integers_or, is_within_dimensions, replace, text};
 use crate::error::Result;
 use crate::graph::{attribute, integer_attribute, is, node};
 use crate::proto::{GraphProto, NodeProto};
@@ -48,7 +48,7 @@ pub fn reflections(graph: &mut GraphProto) -> Result<usize> {
         if !is(pad, "Pad") || text(pad, "mode", "constant") != "reflect" || pad.input.len() > 3 {
             return None;
         }
-        let x = &pad.input[0];
+        let x = Some(&pad.input[0]).filter(|x| is_within_dimensions(x, draft.facts))?;
         let pads = draft.facts.integers(pad.input.get(1)?)?;
         let rank = pads.len() / 2;
         let mut padded = (0..rank).filter(|&axis| pads[axis] != 0 || pads[rank + axis] != 0);

@@ -16,6 +16,7 @@ pub fn infer(node: &NodeProto, position: usize, facts: &Facts<'_>) -> Option<Dim
         | "Cast"
         | "Clip"
         | "Cos"
+        | "CumSum"
         | "DequantizeLinear"
         | "Elu"
         | "Erf"
@@ -36,7 +37,7 @@ pub fn infer(node: &NodeProto, position: usize, facts: &Facts<'_>) -> Option<Dim
         | "Sqrt"
         | "Tanh"
         | "InstanceNormalization" => dims(0),
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" => broadcast(&dims(0)?, &dims(1)?),
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Greater" | "Less" => broadcast(&dims(0)?, &dims(1)?),
         "Conv" | "QLinearConv" => {
             let weights = dims(if is(node, "Conv") { 1 } else { 3 })?;
             convolution(dims(0), &weights, *weights.first()?)

@@ -2,7 +2,7 @@
 
 use quantizer::coreml;
 use quantizer::graph::{integer_attribute, node, string_attribute};
-use quantizer::proto::{NodeProto, ValueInfoProto, type_proto};
+use quantizer::proto::{GraphProto, NodeProto, ValueInfoProto, type_proto};
 use quantizer::rewrite::redundant;
 use quantizer::tensor::{from_f32, from_i64};
 
@@ -237,6 +237,78 @@ fn transforms_are_declared_and_nothing_else() {
         plain.output = vec![value("bins")];
         assert_eq!(coreml::transforms(&mut plain), 0);
     }
+}
+
+/// A signal of two harmonics with its transform, as a vocoder makes it from the pitch `x`; `rest` is heard elsewhere.
+fn harmonics(declared: &[i64]) -> GraphProto {
+    let mut voiced = node("Cast", "", &["above"], &["voiced"]);
+    voiced.attribute.push(integer_attribute("to", 1));
+    let mut pad = node("Pad", "", &["row", "pads"], &["padded"]);
+    pad.attribute.push(string_attribute("mode", "reflect"));
+    let nodes = [
+        node("Mul", "", &["x", "factors"], &["turns"]),
+        node("Greater", "", &["x", "zero"], &["above"]),
+        voiced,
+        node("Floor", "", &["turns"], &["whole"]),
+        node("Sub", "", &["turns", "whole"], &["rest"]),
+        node("CumSum", "", &["rest", "second"], &["phase"]),
+        node("Sin", "", &["phase"], &["sines"]),
+        node("Mul", "", &["voiced", "sines"], &["heard"]),
+        node("MatMul", "", &["heard", "weights"], &["mixed"]),
+        node("Add", "", &["bias", "mixed"], &["sum"]),
+        node("Tanh", "", &["sum"], &["column"]),
+        with_ints(node("Transpose", "", &["column"], &["row"]), "perm", &[0, 2, 1]),
+        pad,
+        node("Squeeze", "", &["padded", "first"], &["wave"]),
+        node("STFT", "", &["wave", "step", "window"], &["y"]),
+    ];
+    let stored = [
+        from_f32("factors", &[1, 1, 2], &[0.375, 1.125]),
+        from_f32("zero", &[], &[0.0]),
+        from_i64("second", &[], &[1]),
+        from_f32("weights", &[2, 1], &[0.5, -0.25]),
+        from_f32("bias", &[1], &[0.0625]),
+        from_i64("pads", &[6], &[0, 0, 2, 0, 0, 2]),
+        from_i64("first", &[1], &[-2]),
+        from_i64("step", &[], &[2]),
+        from_f32("window", &[4], &[1.0; 4]),
+    ];
+    let mut graph = graph(&nodes, &[("x", declared)], &stored);
+    graph.output.push(value("rest"));
+    graph
+}
+
+#[test]
+fn what_makes_the_signal_of_a_transform_is_raised_above_what_the_provider_takes() {
+    let plain = harmonics(&[1, 0, 1]);
+    let made = rewritten(coreml::source, plain.clone(), 13);
+    // The transform is no operator of these tests, so what it is of is compared.
+    let heard = |graph: &GraphProto| {
+        let mut graph = graph.clone();
+        graph.node.retain(|node| node.op_type() != "STFT");
+        graph.output = vec![value("wave"), value("rest")];
+        evaluate(&graph, &[("x", Value::some(&[1, 7, 1]))])
+    };
+    assert_eq!(heard(&made), heard(&plain));
+    for node in made.node.iter().filter(|node| !["CumSum", "STFT", "Unsqueeze"].contains(&node.op_type())) {
+        let is_raised = |name: &String| name.ends_with("/raised") || name.ends_with("/Unsqueeze.0");
+        assert!(node.input.iter().any(is_raised), "{:?}", shown(&made));
+    }
+    // What is left to the CPU anyway is not replaced.
+    for pass in [coreml::floor, coreml::comparisons, coreml::reflections] {
+        rewritten(pass, made.clone(), 0);
+    }
+
+    // Where it is not known how many dimensions there are, where nothing is transformed, and where something else made it.
+    let mut unknown = plain.clone();
+    unknown.input = vec![value("x")];
+    rewritten(coreml::source, unknown, 0);
+    let mut silent = plain.clone();
+    silent.node.last_mut().unwrap().op_type = Some("Relu".into());
+    rewritten(coreml::source, silent, 0);
+    let mut made_elsewhere = plain;
+    made_elsewhere.node[11] = node("Relu", "", &["column"], &["row"]);
+    rewritten(coreml::source, made_elsewhere, 2);
 }
 
 #[test]

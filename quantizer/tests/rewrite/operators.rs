@@ -13,6 +13,18 @@ pub fn run(node: &NodeProto, inputs: &[&Value]) -> Vec<Value> {
         "Sin" => map(x, f64::sin),
         "Cos" => map(x, f64::cos),
         "Floor" => map(x, f64::floor),
+        "Tanh" => map(x, f64::tanh),
+        "MatMul" => {
+            let &[rows, columns] = inputs[1].dims.as_slice() else { panic!("{:?}", inputs[1].dims) };
+            let product = |row: &[f64], column| {
+                (0..rows).map(|at| row[at] * inputs[1].data[at * columns + column]).sum()
+            };
+            let data =
+                x.data.chunks(rows).flat_map(|row| (0..columns).map(move |column| product(row, column)));
+            let mut dims = x.dims.clone();
+            *dims.last_mut().unwrap() = columns;
+            Value { data: data.collect(), dims }
+        }
         "Round" => map(x, f64::round_ties_even),
         "Clip" => {
             let [least, most] = [1, 2].map(|at| inputs[at].data[0]);
