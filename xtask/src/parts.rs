@@ -69,6 +69,8 @@ fn part_of_user(view: &View<'_>, value: &str) -> Option<String> {
 fn part(path: &str) -> Option<String> {
     let (separator, path) = match path.strip_prefix('/') {
         Some(path) => ('/', path),
+        // Neither a value of an export nor a parameter: a pass made it, and whoever uses it says more.
+        None if path.contains('/') => return None,
         None => ('.', path),
     };
     let mut steps: Vec<&str> = path.split(separator).collect();
@@ -98,6 +100,7 @@ mod tests {
             ("/encoder/Constant_output_0", Some("encoder")),
             ("onnx::MatMul_6559_3", None),
             ("table", None),
+            ("coreml/float/-0.25", None),
             ("", None),
         ] {
             assert_eq!(part(path).as_deref(), expected, "{path}");
