@@ -107,6 +107,11 @@ impl Artifacts {
         self.folder.join("quantization_comparison_results.json")
     }
 
+    /// What a full run proved of an artifact.
+    pub fn proof(&self, base: &str, scheme: &str) -> PathBuf {
+        self.folder.join("proof").join(format!("{base}.{scheme}.json"))
+    }
+
     /// The page that shows the results.
     pub fn report(&self) -> PathBuf {
         self.folder.join("report.html")

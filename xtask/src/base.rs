@@ -132,6 +132,30 @@ pub fn from_sources(name: &str, recipe: &Recipe, fetcher: &Fetcher, console: &Co
     Ok(Base { name: pinned.name.clone(), kind: BaseKind::Restored, bytes, sha256: pinned.sha256 })
 }
 
+/// That a model of the user's own can be read and is not quantized yet: whoever quantizes twice loses twice, and measures
+/// against what was lost before.
+///
+/// # Errors
+/// [`Failure::Usage`] for a file that cannot be read, [`Failure::Model`] for one that is no float model.
+pub fn check_local(path: &Path) -> Result<()> {
+    let base = local(path)?;
+    let model = base.decode()?;
+    let graph = quantizer::model::graph(&model).context(Failure::Model)?;
+    let operators = quantizer::census::operators(graph);
+    let found = QUANTIZED.iter().find_map(|name| Some((name, operators.get(*name)?)));
+    let Some((operator, count)) = found else { return Ok(()) };
+    Err(anyhow!(
+        "`{}` is quantized already: expected a float model, found {count} nodes `{operator}`\nhint: take the model that \
+         it was made from",
+        path.display()
+    )
+    .context(Failure::Model))
+}
+
+/// Operators that a float model has no use for.
+const QUANTIZED: [&str; 5] =
+    ["ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv"];
+
 fn unknown(name: &str, recipe: &Recipe) -> anyhow::Error {
     let restored = &recipe.base.restored.name;
     anyhow!("expected `{}` or `{restored}` as base, found `{name}`", recipe.name).context(Failure::Usage)

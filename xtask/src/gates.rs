@@ -25,13 +25,15 @@ use anyhow::{Result, anyhow};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-pub use self::bench::{Benchmark, Comparison, SentenceTime, compare, ratio, ratio_gate, speed_gate};
+pub use self::bench::{
+    Benchmark, Comparison, Evidence, Rounds, SentenceTime, Timing, compare, ratio, ratio_gate, speed_gate,
+};
 pub use self::execution_providers::ExecutionProvider;
 pub use self::profile::{Profile, ProfileError, Timings};
 pub use self::progress::Progress;
 pub(crate) use self::progress::Steps;
 pub use self::provider::provider_gate;
-pub use self::smoke::{Smoke, Spoken, smoke_gate};
+pub use self::smoke::{Extent, Smoke, Spoken, is_long, smoke_gate};
 pub use self::sound::Sound;
 pub use self::statistics::{Interval, Summary, median_interval, percentile};
 pub use self::subject::Subject;
@@ -57,6 +59,12 @@ pub enum Gate {
 impl Gate {
     /// Those that a candidate must pass to be chosen, in the order in which they are run.
     pub const REQUIRED: [Self; 4] = [Self::Provider, Self::Smoke, Self::Fidelity, Self::Bench];
+
+    /// Whether what it says is of the artifact and the runtime's version alone, so that a committed proof speaks for it
+    /// everywhere. What the others say depends on the machine.
+    pub fn can_be_proved(self) -> bool {
+        matches!(self, Self::Provider | Self::Fidelity)
+    }
 }
 
 impl fmt::Display for Gate {
@@ -111,7 +119,14 @@ impl Check {
         Self::new(name.into(), value, threshold, Bound::AtLeast, unit)
     }
 
-    fn new(name: String, value: f64, threshold: f64, bound: Bound, unit: &'static str) -> Self {
+    /// A value and the side of `threshold` that it has to be on.
+    pub(crate) fn new(
+        name: String,
+        value: f64,
+        threshold: f64,
+        bound: Bound,
+        unit: impl Into<Cow<'static, str>>,
+    ) -> Self {
         // A value that is no number compares false on both sides, so it never passes.
         let pass = match bound {
             Bound::AtMost => value <= threshold,
@@ -119,7 +134,7 @@ impl Check {
         };
         // JSON has no infinities; the largest number is as far on the wrong side as can be written.
         let value = if value.is_finite() { value } else { f64::MAX.copysign(value) };
-        Self { name, value, threshold, bound, unit: Cow::Borrowed(unit), pass, detail: None }
+        Self { name, value, threshold, bound, unit: unit.into(), pass, detail: None }
     }
 
     /// The same check, saying where the value was found or what went wrong.

@@ -1,6 +1,7 @@
 //! The machine that measured, so that a timing can be judged.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::thread::available_parallelism;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,15 @@ impl Host {
             cores: available_parallelism().map_or(1, usize::from),
             cpu_features: features().into_iter().map(|(name, has)| (name.to_owned(), has)).collect(),
         }
+    }
+}
+
+impl fmt::Display for Host {
+    /// The processor and those of its instruction sets that matter: `AMD EPYC (avx2, fma)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has: Vec<&str> =
+            self.cpu_features.iter().filter(|(_, has)| **has).map(|(name, _)| name.as_str()).collect();
+        write!(f, "{} ({})", self.cpu, has.join(", "))
     }
 }
 

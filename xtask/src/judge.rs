@@ -17,10 +17,11 @@ use crate::failure::Failure;
 use crate::fetch::{Fetcher, RuntimeLibrary};
 use crate::fidelity::{DnsmosModels, Fidelity, Ruler, Setting, fidelity_gate};
 use crate::gates::{
-    Comparison, Gate, Progress, Subject, Utterance, compare, provider_gate, smoke_gate, speed_gate,
-    utterances,
+    Comparison, Evidence, Extent, Gate, Progress, Report, Rounds, Smoke, Subject, Timing, Utterance, compare,
+    is_long, provider_gate, smoke_gate, speed_gate, utterances,
 };
 use crate::host::Host;
+use crate::proof::{Proved, ProvedBase};
 use crate::providers::{Asked, ProviderArgs};
 use crate::recipe::Recipe;
 use crate::results::{
@@ -30,27 +31,75 @@ use crate::results::{
 use crate::scheme::SchemeName;
 use crate::workspace::Workspace;
 
-/// Everything that judging takes: the runtime, the base, the sentences with their voices.
+/// How much is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// What a user waits for: what the committed proof has is taken from there, what it does not have is judged on the
+    /// quick sentences; a short smoke gate and a short benchmark.
+    #[default]
+    Quick,
+    /// What a proof is made of: all held-out sentences, all speeds, more rounds, and the contestants.
+    Full,
+}
+
+/// What is asked of a judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The gates to run; empty means those required.
+    pub only: &'a [Gate],
+    /// How much is measured.
+    pub scope: Scope,
+    /// What the committed proof has of the base.
+    pub proof: Option<&'a ProvedBase>,
+    /// Whether the proof has every candidate, so that none is listened to.
+    pub all_proved: bool,
+}
+
+/// Everything that judging takes: the engine, the base, the sentences with their voices.
 pub struct Judge<'a> {
     recipe: &'a Recipe,
-    runtime: Runtime,
-    library: RuntimeLibrary,
+    engine: Engine,
     base: Subject,
     base_kind: BaseKind,
-    smoke: Vec<Utterance>,
-    held_out: Vec<Utterance>,
+    sentences: Sentences,
     dnsmos: Option<DnsmosModels>,
-    quick: Vec<String>,
-    heard: Vec<SentenceText>,
     contestants: Vec<Entrant>,
-    bench: Vec<Utterance>,
-    corpus_sha256: Digest,
+    question: Question<'a>,
     gates: Vec<Gate>,
     providers: Vec<Asked>,
-    audio: PathBuf,
-    scratch: PathBuf,
-    said: PathBuf,
+    folders: Folders,
     progress: Progress,
+}
+
+/// What runs models.
+struct Engine {
+    runtime: Runtime,
+    library: RuntimeLibrary,
+}
+
+/// What models are to say, by gate.
+struct Sentences {
+    smoke: Vec<Utterance>,
+    held_out: Vec<Utterance>,
+    bench: Vec<Utterance>,
+    /// The ids of those that models also say of their own accord.
+    quick: Vec<String>,
+    /// Those of which recordings are left.
+    heard: Vec<SentenceText>,
+    corpus_sha256: Digest,
+}
+
+impl Sentences {
+    fn is_quick(&self, utterance: &Utterance) -> bool {
+        self.quick.contains(&utterance.id)
+    }
+}
+
+/// Where a judge writes.
+struct Folders {
+    audio: PathBuf,
+    profile: PathBuf,
+    said: PathBuf,
 }
 
 /// What all gates say of all candidates.
@@ -69,10 +118,21 @@ pub struct Refusal {
     pub lines: Vec<String>,
 }
 
+/// A candidate, and what the committed proof has of it.
+pub struct Candidate<'a> {
+    /// The scheme that made it.
+    pub scheme: SchemeName,
+    /// Its file.
+    pub artifact: &'a Artifact,
+    /// What the gates measured of the same bytes, where the proof has that.
+    pub proved: Option<&'a Proved>,
+}
+
 /// A candidate on its way through the gates.
 struct One<'a> {
     scheme: SchemeName,
     artifact: &'a Artifact,
+    proved: Option<&'a Proved>,
     subject: Subject,
     gates: GateResults,
     fidelity: Option<Fidelity>,
@@ -86,7 +146,7 @@ impl One<'_> {
 }
 
 impl<'a> Judge<'a> {
-    /// Fetches and loads what the gates need. `only` names the gates to run; empty means those required.
+    /// Fetches and loads what the gates need.
     ///
     /// # Errors
     /// [`Failure::Fetch`] for ONNX Runtime or a voice, [`Failure::Usage`] for the corpus, [`Failure::Model`]
@@ -96,41 +156,33 @@ impl<'a> Judge<'a> {
         recipe: &'a Recipe,
         fetcher: &Fetcher,
         base: &Base,
-        only: &[Gate],
+        question: Question<'a>,
     ) -> Result<Self> {
-        let corpus = workspace.corpus(recipe)?;
-        let voice = |name: &str| workspace.voice(fetcher, recipe, name);
-        let smoke = utterances(corpus.tagged("smoke"), voice)?;
-        let bench = utterances(corpus.tagged("bench"), voice)?;
+        let only = question.only;
         let gates = if only.is_empty() { Gate::REQUIRED.to_vec() } else { only.to_vec() };
-        let (held_out, dnsmos) = if gates.contains(&Gate::Fidelity) {
-            (workspace.held_out(fetcher, recipe, &corpus)?, workspace.dnsmos(fetcher, recipe)?)
-        } else {
-            (Vec::new(), None)
-        };
-        // The sentences that the models leave as WAV files: the fidelity gate says more of them.
-        let heard = if gates.contains(&Gate::Fidelity) { "quick" } else { "smoke" };
-        let measures = [Gate::Fidelity, Gate::Bench].iter().any(|gate| gates.contains(gate));
+        let full = question.scope == Scope::Full;
+        let listens = gates.contains(&Gate::Fidelity) && !question.all_proved;
+        let measures = full && [Gate::Fidelity, Gate::Bench].iter().any(|gate| gates.contains(gate));
+        let dnsmos = if listens { workspace.dnsmos(fetcher, recipe)? } else { None };
+        let sentences = sentences(workspace, recipe, fetcher, full, listens)?;
         let (runtime, library) = workspace.runtime(fetcher)?;
+        let artifacts = workspace.artifacts();
         Ok(Self {
             recipe,
-            runtime,
-            library,
+            engine: Engine { runtime, library },
             base: Subject::of_base(base)?,
             base_kind: base.kind,
-            smoke,
-            held_out,
+            sentences,
             dnsmos,
-            quick: corpus.tagged("quick").map(|sentence| sentence.id.clone()).collect(),
-            heard: corpus.tagged(heard).map(SentenceText::of).collect(),
             contestants: if measures { contestants::entrants(recipe, fetcher, base) } else { Vec::new() },
-            bench,
-            corpus_sha256: corpus.sha256(),
+            question,
             gates,
             providers: Vec::new(),
-            audio: workspace.artifacts().audio(),
-            scratch: workspace.artifacts().staged().join("profile"),
-            said: workspace.artifacts().fidelity(),
+            folders: Folders {
+                audio: artifacts.audio(),
+                profile: artifacts.staged().join("profile"),
+                said: artifacts.fidelity(),
+            },
             progress: Progress::stderr(workspace.environment().redraws()),
         })
     }
@@ -143,7 +195,7 @@ impl<'a> Judge<'a> {
         if !providers.asks_for_others() {
             return Ok(self);
         }
-        let providers = providers.obtain(&self.runtime, fetcher, &workspace.provider_recipe())?;
+        let providers = providers.obtain(&self.engine.runtime, fetcher, &workspace.provider_recipe())?;
         Ok(Self { providers, ..self })
     }
 
@@ -151,19 +203,20 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// [`Failure::Model`] when the base itself does not speak, or a candidate's file changed.
-    pub fn all<'c>(mut self, candidates: impl Iterator<Item = (SchemeName, &'c Artifact)>) -> Result<Judged> {
+    pub fn all<'c>(mut self, candidates: impl Iterator<Item = Candidate<'c>>) -> Result<Judged> {
         let mut contestants = std::mem::take(&mut self.contestants);
         let mut judged = Vec::new();
-        for (scheme, artifact) in candidates {
+        for Candidate { scheme, artifact, proved } in candidates {
             let subject = Subject::of_artifact(artifact)?;
             if subject.sha256 != artifact.sha256()? {
                 return Err(anyhow!("`{}` changed since it was made", artifact.path.display())
                     .context(Failure::Model));
             }
-            judged.push(One { scheme, artifact, subject, gates: GateResults::default(), fidelity: None });
+            let gates = GateResults::default();
+            judged.push(One { scheme, artifact, proved, subject, gates, fidelity: None });
         }
         if self.gates.contains(&Gate::Smoke) {
-            let smoke = self.hear(&self.base)?;
+            let smoke = self.hear(&self.base, self.base_extent())?;
             smoke
                 .report
                 .into_result(&self.base.name)
@@ -173,30 +226,16 @@ impl<'a> Judge<'a> {
         for one in &mut judged {
             self.one(one)?;
         }
-        if self.gates.contains(&Gate::Fidelity) && judged.iter().any(One::runs) {
-            let ruler = self.ruler()?;
-            for one in judged.iter_mut().filter(|one| one.runs()) {
-                let fidelity = ruler.measure(&one.subject, |it| self.quick.contains(&it.id), &self.audio)?;
-                let limits = &one.scheme.thresholds(self.recipe).fidelity;
-                one.gates.fidelity = Some(fidelity_gate(&fidelity, limits));
-                one.fidelity = Some(fidelity);
-            }
-            // Nobody's choice hangs on these, and the published file takes three times as long as the base.
-            let ruler = ruler.only(|it| self.quick.contains(&it.id));
-            for entrant in &mut contestants {
-                let Ok(subject) = &entrant.subject else { continue };
-                match ruler.measure(subject, |it| self.quick.contains(&it.id), &self.audio) {
-                    Ok(fidelity) => entrant.fidelity = Some(fidelity),
-                    Err(error) => entrant.note(&error),
-                }
-            }
+        if self.gates.contains(&Gate::Fidelity) {
+            self.fidelity(&mut judged, &mut contestants)?;
         }
         let mut comparison = None;
         if self.gates.contains(&Gate::Bench) && judged.iter().any(One::runs) {
             let measured = self.compare(&judged, &mut contestants)?;
             for one in judged.iter_mut().filter(|one| one.runs()) {
                 let benchmark = measured.model(&one.subject.name).context("a model was not measured")?;
-                one.gates.bench = Some(speed_gate(benchmark, one.scheme.thresholds(self.recipe))?);
+                let thresholds = one.scheme.thresholds(self.recipe);
+                one.gates.bench = Some(speed_gate(benchmark, thresholds, self.evidence())?);
             }
             comparison = Some(measured);
         }
@@ -210,14 +249,53 @@ impl<'a> Judge<'a> {
         Ok(judged)
     }
 
+    /// How far from the base each candidate is: by the proof where that has it, else by ear.
+    fn fidelity(&self, judged: &mut [One<'_>], contestants: &mut [Entrant]) -> Result<()> {
+        let limits = |scheme: SchemeName| &scheme.thresholds(self.recipe).fidelity;
+        for one in judged.iter_mut().filter(|one| one.runs()) {
+            let Some(proved) = one.proved else { continue };
+            one.gates.fidelity = Some(fidelity_gate(&proved.fidelity, limits(one.scheme)));
+            one.fidelity = Some(proved.fidelity.clone());
+        }
+        let unheard = |one: &&mut One<'_>| one.runs() && one.fidelity.is_none();
+        if !judged.iter_mut().any(|one| unheard(&one)) {
+            return Ok(());
+        }
+        let ruler = self.ruler()?;
+        for one in judged.iter_mut().filter(unheard) {
+            let free = |it: &Utterance| self.sentences.is_quick(it);
+            let fidelity = ruler.measure(&one.subject, free, &self.folders.audio)?;
+            one.gates.fidelity = Some(fidelity_gate(&fidelity, limits(one.scheme)));
+            one.fidelity = Some(fidelity);
+        }
+        // Nobody's choice hangs on these, and the published file takes three times as long as the base.
+        let ruler = ruler.only(|it| self.sentences.is_quick(it));
+        for entrant in contestants {
+            let Ok(subject) = &entrant.subject else { continue };
+            match ruler.measure(subject, |_| true, &self.folders.audio) {
+                Ok(fidelity) => entrant.fidelity = Some(fidelity),
+                Err(error) => entrant.note(&error),
+            }
+        }
+        Ok(())
+    }
+
     /// Times the base, the candidates, and the contestants if they can be.
     fn compare(&self, judged: &[One<'_>], contestants: &mut [Entrant]) -> Result<Comparison> {
-        let compare = |subjects: &[&Subject]| {
-            compare(&self.runtime, subjects, &self.bench, &self.recipe.gates.bench, self.progress)
-        };
+        let least: BTreeMap<&str, f64> = judged
+            .iter()
+            .map(|one| (one.subject.name.as_str(), one.scheme.thresholds(self.recipe).min_speed_ratio))
+            .collect();
         let own: Vec<&Subject> = std::iter::once(&self.base)
             .chain(judged.iter().filter(|one| one.runs()).map(|one| &one.subject))
             .collect();
+        let compare = |subjects: &[&Subject]| {
+            let rounds = Rounds::of(&self.recipe.gates.bench, self.question.scope == Scope::Full);
+            let once: Vec<&str> = subjects[own.len()..].iter().map(|it| it.name.as_str()).collect();
+            let sentences = &self.sentences.bench;
+            let timing = Timing { sentences, rounds, least: &least, once: &once };
+            compare(&self.engine.runtime, subjects, timing, self.progress)
+        };
         let others = contestants.iter().filter_map(|entrant| entrant.subject.as_ref().ok());
         let all: Vec<&Subject> = own.iter().copied().chain(others).collect();
         match compare(&all) {
@@ -231,45 +309,65 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn one(&self, One { scheme, subject, gates, .. }: &mut One<'_>) -> Result<()> {
+    fn one(&self, one: &mut One<'_>) -> Result<()> {
         if self.gates.contains(&Gate::Provider) {
-            // Which kernels run does not depend on the length, and a profiled call takes memory by its length.
-            let shortest = self.smoke.iter().min_by_key(|sentence| sentence.ids.len());
-            let sentence = shortest.context("no sentence of the corpus is tagged `smoke`")?;
-            let thresholds = scheme.thresholds(self.recipe);
-            gates.provider = Some(provider_gate(
-                &self.runtime,
-                subject,
-                thresholds,
-                sentence,
-                &self.scratch,
-                self.progress,
-            )?);
+            one.gates.provider = Some(match one.proved.and_then(|proved| proved.report(Gate::Provider)) {
+                Some(report) => report,
+                None => self.operators(one)?,
+            });
         }
         if self.gates.contains(&Gate::Smoke) {
-            let smoke = self.hear(subject)?;
-            gates.smoke = Some(smoke.report);
-            gates.spoken = smoke.spoken;
+            let full = self.question.scope == Scope::Full;
+            let smoke = self.hear(&one.subject, if full { Extent::Full } else { Extent::Short })?;
+            one.gates.smoke = Some(smoke.report);
+            one.gates.spoken = smoke.spoken;
         }
         Ok(())
+    }
+
+    /// The provider gate, run here.
+    fn operators(&self, one: &One<'_>) -> Result<Report> {
+        // Which kernels run does not depend on the length, and a profiled call takes memory by its length.
+        let shortest = self.sentences.smoke.iter().min_by_key(|sentence| sentence.ids.len());
+        let sentence = shortest.context("no sentence of the corpus is tagged `smoke`")?;
+        let thresholds = one.scheme.thresholds(self.recipe);
+        let (runtime, folder) = (&self.engine.runtime, &self.folders.profile);
+        provider_gate(runtime, &one.subject, thresholds, sentence, folder, self.progress)
+    }
+
+    /// A base that the recipe knows by its digest is heard for the recordings; one of the user's own is judged.
+    fn base_extent(&self) -> Extent {
+        match (self.question.scope, self.base_kind) {
+            (Scope::Full, _) => Extent::Full,
+            (Scope::Quick, BaseKind::Local) => Extent::Short,
+            (Scope::Quick, _) => Extent::Sentences,
+        }
+    }
+
+    /// What a proof says has to be shown; elsewhere it is enough that the contrary is not.
+    fn evidence(&self) -> Evidence {
+        if self.question.scope == Scope::Full { Evidence::Shown } else { Evidence::NotDisproved }
     }
 
     /// The held-out sentences as the base says them.
     fn ruler(&self) -> Result<Ruler<'_>> {
         let setting = Setting {
-            runtime: &self.runtime,
-            runtime_sha256: self.library.sha256,
+            runtime: &self.engine.runtime,
+            runtime_sha256: self.engine.library.sha256,
             probe: &self.recipe.probe,
             dnsmos: self.dnsmos.as_ref(),
             threads: self.recipe.gates.fidelity.threads,
             progress: self.progress,
         };
-        let ruler = Ruler::new(setting, &self.base, self.held_out.clone(), &self.said)?;
-        ruler.with_floor(|it| self.quick.contains(&it.id))
+        let held_out = self.sentences.held_out.clone();
+        let ruler = Ruler::new(setting, &self.base, held_out, &self.folders.said)?;
+        ruler.with_floor(|it| self.sentences.is_quick(it))
     }
 
-    fn hear(&self, subject: &Subject) -> Result<crate::gates::Smoke> {
-        smoke_gate(&self.runtime, subject, &self.recipe.gates.smoke, &self.smoke, &self.audio, self.progress)
+    fn hear(&self, subject: &Subject, extent: Extent) -> Result<Smoke> {
+        let (runtime, recipe) = (&self.engine.runtime, &self.recipe.gates.smoke);
+        let (sentences, audio) = (&self.sentences.smoke, &self.folders.audio);
+        smoke_gate(runtime, subject, recipe, sentences, extent, audio, self.progress)
     }
 
     fn results(
@@ -279,7 +377,9 @@ impl<'a> Judge<'a> {
         comparison: Option<&Comparison>,
     ) -> Judged {
         let (mut candidates, mut failures) = (BTreeMap::new(), Vec::new());
-        for One { scheme, artifact, subject, gates, fidelity } in judged {
+        let heard = judged.iter().any(|one| one.fidelity.is_some() && one.proved.is_none());
+        let asks = |gate| self.gates.contains(&gate);
+        for One { scheme, artifact, proved, subject, gates, fidelity } in judged {
             let lines: Vec<String> =
                 gates.reports().flat_map(|report| report.failures(&subject.name)).collect();
             if !lines.is_empty() {
@@ -287,9 +387,12 @@ impl<'a> Judge<'a> {
             }
             let benchmark = comparison.and_then(|comparison| comparison.model(&subject.name));
             let file = artifact.metadata.name.to_string();
-            let result = CandidateResult::new(file, &self.base, &subject, gates, fidelity, benchmark);
+            let mut result = CandidateResult::new(file, &self.base, &subject, gates, fidelity, benchmark);
+            let proved = proved.filter(|_| asks(Gate::Provider) || asks(Gate::Fidelity));
+            result.proved = proved.map(|proved| proved.measured_on.clone());
             candidates.insert(scheme.as_str().to_owned(), result);
         }
+        let Engine { runtime, library } = &self.engine;
         let base_benchmark = comparison.and_then(|comparison| comparison.models.first());
         let results = Results {
             original_model_mb: self.base.mib(),
@@ -303,23 +406,64 @@ impl<'a> Judge<'a> {
             candidates,
             providers: BTreeMap::new(),
             coreml: BTreeMap::new(),
-            contestants: contestants::results(contestants, &self.base, comparison),
-            sentences: self.heard,
+            contestants: match self.question {
+                Question { scope: Scope::Quick, proof: Some(proof), .. } => proof.contestant.clone(),
+                _ => contestants::results(contestants, &self.base, comparison),
+            },
+            sentences: self.sentences.heard,
             benchmark: comparison.map(|comparison| BenchmarkSetting {
                 threads: comparison.threads,
                 warm_up: comparison.warm_up,
                 rounds: comparison.rounds,
             }),
+            full: self.question.scope == Scope::Full,
+            fidelity_threads: heard.then_some(self.recipe.gates.fidelity.threads),
             host: Host::here(),
             runtime: RuntimeResult {
                 // The runtime itself tells only major and minor.
-                version: self.library.version.clone().unwrap_or_else(|| self.runtime.version().to_owned()),
-                sha256: self.library.sha256,
-                origin: self.library.origin.to_string(),
+                version: library.version.clone().unwrap_or_else(|| runtime.version().to_owned()),
+                sha256: library.sha256,
+                origin: library.origin.to_string(),
             },
-            corpus_sha256: self.corpus_sha256,
+            corpus_sha256: self.sentences.corpus_sha256,
             recipe_sha256: self.recipe.sha256,
         };
         Judged { results, failures }
     }
+}
+
+/// The sentences of the gates with their voices. Those held out are loaded where a gate `listens`: all of them for a
+/// `full` judgement, else the quick ones.
+fn sentences(
+    workspace: &Workspace,
+    recipe: &Recipe,
+    fetcher: &Fetcher,
+    full: bool,
+    listens: bool,
+) -> Result<Sentences> {
+    let corpus = workspace.corpus(recipe)?;
+    let voice = |name: &str| workspace.voice(fetcher, recipe, name);
+    let mut held_out = if listens { workspace.held_out(fetcher, recipe, &corpus)? } else { Vec::new() };
+    let quick: Vec<String> = corpus.tagged("quick").map(|sentence| sentence.id.clone()).collect();
+    held_out.retain(|sentence| full || quick.contains(&sentence.id));
+    // Of what the fidelity gate listens to, more is said than the smoke gate has said.
+    let heard: Vec<SentenceText> = if listens {
+        corpus.tagged("quick").map(SentenceText::of).collect()
+    } else {
+        corpus.tagged("smoke").filter(|it| full || !is_long(it.tokens.len())).map(SentenceText::of).collect()
+    };
+    let bench = if full {
+        utterances(corpus.tagged("bench"), voice)?
+    } else {
+        let short = &recipe.gates.bench.short.sentences;
+        utterances(corpus.held_out().filter(|it| short.contains(&it.id)), voice)?
+    };
+    Ok(Sentences {
+        smoke: utterances(corpus.tagged("smoke"), voice)?,
+        held_out,
+        bench,
+        quick,
+        heard,
+        corpus_sha256: corpus.sha256(),
+    })
 }

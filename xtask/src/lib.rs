@@ -25,6 +25,8 @@ pub mod parts;
 pub mod plan;
 pub mod planning;
 pub mod prepare;
+pub mod promotion;
+pub mod proof;
 pub mod providers;
 pub mod publish;
 pub mod rebuild;

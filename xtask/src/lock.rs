@@ -47,6 +47,9 @@ pub struct Lock {
     pub corpus: Digest,
     /// The digest of the wire schema of ONNX.
     pub proto: Digest,
+    /// The digest of the proof, `models/<name>.proof.json`; `None` before anything is made of these inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Digest>,
     /// The library that prepares and judges.
     pub onnxruntime: LockedRuntime,
     /// The digest of each file and voice of the recipe, by the file's name.

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::commands::{
-    bench, ci, clean, fetch, fidelity, inspect, package, publish, quantize, report, smoke, test, tune, verify,
+    bench, ci, clean, fetch, fidelity, inspect, package, prove, publish, quantize, report, smoke, test, tune,
+    verify,
 };
 use xtask::environment::Environment;
 use xtask::failure::exit_code;
@@ -35,6 +36,7 @@ enum Command {
     Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
     Package(package::PackageArgs),
+    Prove(prove::ProveArgs),
     Publish(publish::PublishArgs),
     Test(test::TestArgs),
     Ci(ci::CiArgs),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::run(args, &workspace),
         Command::Verify(args) => verify::run(args, &workspace),
         Command::Package(args) => package::run(args, &workspace),
+        Command::Prove(args) => prove::run(args, &workspace),
         Command::Publish(args) => publish::run(args, &workspace),
         Command::Test(args) => test::run(args, &workspace),
         Command::Ci(args) => ci::run(args, &workspace),

@@ -22,7 +22,7 @@ pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel, 
 pub use self::schemes::{
     BaseRecipe, BenchRecipe, ContestantRecipe, DnsmosRecipe, EdgesRecipe, FidelityRecipe, FinerRecipe,
     FusedRecipe, Gates, Limits, LinearInt8Recipe, PrepareRecipe, ProbeRecipe, RestoredBase, Schemes,
-    SmokeRecipe, StaticInt8Recipe, Thresholds, TuneRecipe, WeightsInt8Recipe,
+    ShortBenchRecipe, SmokeRecipe, StaticInt8Recipe, Thresholds, TuneRecipe, WeightsInt8Recipe,
 };
 use crate::digest::Digest;
 use crate::failure::Failure;
@@ -57,7 +57,9 @@ pub struct Recipe {
     pub contestants: Vec<ContestantRecipe>,
     /// The schemes in the order of preference: the first whose candidate passed every gate is chosen.
     pub choose: Vec<String>,
-    /// The same for execution providers other than the CPU's. These schemes are made as well.
+    /// The schemes that are made where nobody asks for others.
+    pub make: Vec<String>,
+    /// The order of preference for execution providers other than the CPU's.
     #[serde(default)]
     pub choose_for: BTreeMap<ExecutionProvider, Vec<String>>,
     /// The digest of the recipe's own bytes.
@@ -208,6 +210,12 @@ impl Recipe {
     pub fn judges(&self) -> Result<Vec<&SourceFile>> {
         let names = self.dnsmos.iter().flat_map(|DnsmosRecipe { main, p808 }| [main, p808]);
         names.map(|name| self.file(name)).collect()
+    }
+
+    /// The names of all schemes that a lock has: those that are made unasked, and those that may be chosen.
+    pub fn locked_schemes(&self) -> impl Iterator<Item = &str> {
+        let chosen = self.choose_for.values().flatten().chain(&self.choose);
+        self.make.iter().chain(chosen).map(String::as_str)
     }
 
     /// The names of all voices, sorted.

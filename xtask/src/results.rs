@@ -13,6 +13,7 @@ mod providers;
 mod timeless;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use anyhow::Result;
@@ -69,6 +70,12 @@ pub struct Results {
     pub sentences: Vec<SentenceText>,
     /// How the benchmark was run; `None` if it was not.
     pub benchmark: Option<BenchmarkSetting>,
+    /// Whether all of it was measured in this run: on all held-out sentences, and the contestants too.
+    #[serde(default)]
+    pub full: bool,
+    /// Threads of each model while fidelity was measured here; `None` if it was not.
+    #[serde(default)]
+    pub fidelity_threads: Option<usize>,
     /// The machine.
     pub host: Host,
     /// The library that ran the models.
@@ -149,6 +156,28 @@ pub struct CandidateResult {
     pub benchmark: Option<ProviderBenchmarks>,
     /// How many times as fast as the base, with the confidence interval of the median.
     pub speed_ratio: Option<Interval>,
+    /// Where the figures of the provider and the fidelity gate were measured, if they are those of the committed proof;
+    /// `None` if they were measured here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proved: Option<MeasuredOn>,
+}
+
+/// The machine and the library that a proof was measured with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasuredOn {
+    /// The machine.
+    pub host: Host,
+    /// The version of ONNX Runtime.
+    pub onnxruntime: String,
+    /// The digest of the library.
+    pub onnxruntime_sha256: Digest,
+}
+
+impl fmt::Display for MeasuredOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, ONNX Runtime {}", self.host, self.onnxruntime)
+    }
 }
 
 /// A sentence that the models said.
@@ -261,6 +290,19 @@ impl Results {
         self.choose(scheme.as_deref());
     }
 
+    /// The candidates by where their operators and fidelity were measured, where that is elsewhere.
+    pub fn proved(&self) -> Vec<(&MeasuredOn, Vec<&str>)> {
+        let mut groups: Vec<(&MeasuredOn, Vec<&str>)> = Vec::new();
+        for (scheme, candidate) in &self.candidates {
+            let Some(measured_on) = &candidate.proved else { continue };
+            match groups.iter_mut().find(|(known, _)| *known == measured_on) {
+                Some((_, schemes)) => schemes.push(scheme),
+                None => groups.push((measured_on, vec![scheme])),
+            }
+        }
+        groups
+    }
+
     /// Makes the candidate of `scheme` the chosen one, and fills in the fields of the reference result from it.
     /// A scheme without candidate, or `None`, leaves them empty.
     pub fn choose(&mut self, scheme: Option<&str>) {
@@ -310,6 +352,7 @@ impl CandidateResult {
             fidelity,
             benchmark: benchmark.map(ProviderBenchmarks::new),
             speed_ratio: benchmark.and_then(|benchmark| benchmark.speed_ratio),
+            proved: None,
         }
     }
 }

@@ -140,6 +140,11 @@ impl Workspace {
         self.models().join(format!("{MODEL}.lock.toml"))
     }
 
+    /// What the gates measured of the artifacts of the lock.
+    pub fn proof(&self) -> PathBuf {
+        self.models().join(format!("{MODEL}.proof.json"))
+    }
+
     /// ONNX Runtime, fetched, verified and loaded.
     ///
     /// # Errors

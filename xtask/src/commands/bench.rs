@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: how fast models are beside each other.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
@@ -11,10 +12,10 @@ use super::smoke::chosen;
 use crate::base::{self, BaseArgs};
 use crate::failure::Failure;
 use crate::fetch::{Fetcher, SourceArgs};
-use crate::gates::{Comparison, Progress, Subject, benchmark_table, compare, utterances};
+use crate::gates::{Comparison, Progress, Rounds, Subject, Timing, benchmark_table, compare, utterances};
 use crate::host::Host;
 use crate::providers::ProviderArgs;
-use crate::recipe::{BenchRecipe, Recipe};
+use crate::recipe::Recipe;
 use crate::workspace::Workspace;
 
 /// Measures how fast models speak, one call of each after another
@@ -81,13 +82,15 @@ pub fn run(args: &BenchArgs, workspace: &Workspace) -> Result<()> {
         .collect::<Result<_>>()?;
     let subjects: Vec<&Subject> = subjects.iter().collect();
 
-    let setting = BenchRecipe {
-        runs: args.runs.unwrap_or(recipe.gates.bench.runs),
+    let rounds = Rounds {
+        least: args.runs.unwrap_or(recipe.gates.bench.runs),
         threads: args.threads.unwrap_or(recipe.gates.bench.threads),
-        ..recipe.gates.bench
+        ..Rounds::of(&recipe.gates.bench, true)
     };
     let progress = Progress::stderr(workspace.environment().redraws());
-    let comparison = compare(&runtime, &subjects, &sentences, &setting, progress)?;
+    // Nothing is judged, so no round is added.
+    let timing = Timing { sentences: &sentences, rounds, least: &BTreeMap::new(), once: &[] };
+    let comparison = compare(&runtime, &subjects, timing, progress)?;
     if args.json {
         let output = Output { host: Host::here(), onnxruntime: runtime.version(), comparison: &comparison };
         println!("{}", serde_json::to_string_pretty(&output)?);

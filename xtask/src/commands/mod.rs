@@ -7,6 +7,7 @@ pub mod fetch;
 pub mod fidelity;
 pub mod inspect;
 pub mod package;
+pub mod prove;
 pub mod publish;
 pub mod quantize;
 pub mod report;

@@ -1,23 +1,24 @@
 //! `cargo xtask quantize`: the main job, from nothing to a gated artifact.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use clap::Args;
-use kokoro_model::{Chosen, Evidence};
+use kokoro_model::{BaseKind, Evidence};
 
 use crate::artifacts::{Artifact, Artifacts, file_name};
 use crate::base::{self, Base, BaseArgs};
-use crate::choice::{Choice, choices, preferred};
+use crate::choice::{Choice, choices};
 use crate::failure::Failure;
-use crate::fetch::{Console, Fetcher, SourceArgs};
+use crate::fetch::{Fetcher, SourceArgs};
 use crate::gates::{ExecutionProvider, Gate};
-use crate::judge::{Judge, Judged};
-use crate::lock::{Guard, Mode};
+use crate::judge::{Candidate, Judge, Judged, Question, Scope};
+use crate::lock::{Guard, LockedArtifact, Mode};
 use crate::make::MadeOf;
 use crate::planning::Planner;
+use crate::promotion::{Verdict, promote};
+use crate::proof::Part;
 use crate::providers::ProviderArgs;
 use crate::recipe::Recipe;
 use crate::report;
@@ -30,16 +31,26 @@ use crate::workspace::Workspace;
 /// Fetches the float model, or rebuilds it where it is out of reach; quantizes its weights by each scheme; runs
 /// the gates on every candidate; and writes artifacts, metadata, results, a report and audio into `artifacts/`. What is up
 /// to date is not made again. A candidate that a gate refuses is kept in `artifacts/refused/`, what was chosen
-/// before stays chosen, and the exit code is 1. What is read and what is made is compared with the lock,
-/// `models/kokoro-v1.0.lock.toml`, inputs before anything is fetched and artifacts before any gate; what differs ends the
-/// run with 1, too.
+/// before stays chosen, and the exit code is 1.
+///
+/// What is read and what is made is compared with the lock, `models/kokoro-v1.0.lock.toml`, inputs before anything is
+/// fetched and artifacts before any gate; what differs ends the run with 1, too. What has the digests of the lock is not
+/// listened to again: its fidelity is proved by `models/kokoro-v1.0.proof.json`. What has no proof is judged on the
+/// quick sentences. `--full` makes every scheme of the lock and measures everything here.
 #[derive(Debug, Default, Args)]
 pub struct QuantizeArgs {
-    /// Make only this scheme; may be given more than once
+    /// Make only this scheme; may be given more than once [default: the recipe's `make`; with `--full`, all of the lock]
     ///
     /// The choice is then among these.
     #[arg(long = "scheme", value_enum, value_name = "SCHEME")]
     pub schemes: Vec<SchemeName>,
+
+    /// Measure everything here: all schemes of the lock, all held-out sentences, and what others quantized
+    ///
+    /// The committed proof is not asked. What every gate let pass leaves a part of a new one in `artifacts/proof/`, which
+    /// `cargo xtask prove --join` puts together.
+    #[arg(long)]
+    pub full: bool,
 
     /// Run only this gate; may be given more than once. Nothing is chosen then
     ///
@@ -55,7 +66,8 @@ pub struct QuantizeArgs {
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 
-    /// Rounds of the bench gate: each model says each sentence once in a round [default: the recipe's]
+    /// Rounds of the bench gate: each model says each sentence once in a round [default: the recipe's, and more where a
+    /// ratio is undecided]
     #[arg(long, value_name = "N")]
     pub runs: Option<usize>,
 
@@ -65,7 +77,7 @@ pub struct QuantizeArgs {
     #[arg(long, value_name = "PATH", conflicts_with = "locked")]
     pub plan: Option<PathBuf>,
 
-    /// Write the lock anew, if every gate lets every candidate pass
+    /// Write the lock and its proof anew, if every gate lets every candidate pass; measures as with `--full`
     ///
     /// With `--scheme`, the lock's other artifacts stay, unless the inputs are others.
     #[arg(long, conflicts_with_all = ["locked", "model", "plan", "only"])]
@@ -96,7 +108,11 @@ impl QuantizeArgs {
     fn schemes(&self, recipe: &Recipe) -> Vec<SchemeName> {
         let mut schemes = self.schemes.clone();
         if schemes.is_empty() {
-            schemes = ExecutionProvider::ALL.into_iter().flat_map(|it| preferred(recipe, it)).collect();
+            let names: Vec<&str> = match self.scope() {
+                Scope::Quick => recipe.make.iter().map(String::as_str).collect(),
+                Scope::Full => recipe.locked_schemes().collect(),
+            };
+            schemes = names.into_iter().filter_map(SchemeName::parse).collect();
         }
         schemes.sort();
         schemes.dedup();
@@ -108,6 +124,21 @@ impl QuantizeArgs {
             (true, _) => Mode::Update,
             (_, true) => Mode::Locked,
             _ => Mode::Compare,
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        if self.full || self.update_lock { Scope::Full } else { Scope::Quick }
+    }
+
+    /// What can be told to be wrong before anything is fetched or made.
+    fn check(&self) -> Result<()> {
+        if self.runs == Some(0) {
+            return Err(anyhow!("`--runs`: expected at least 1, found 0").context(Failure::Usage));
+        }
+        match &self.base.model {
+            Some(path) => base::check_local(path),
+            None => Ok(()),
         }
     }
 }
@@ -122,13 +153,15 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
     let workspace = elsewhere.as_ref().unwrap_or(workspace);
     let console = workspace.console();
     let artifacts = workspace.artifacts();
+    let recipe = workspace.recipe()?;
+    let schemes = args.schemes(&recipe);
+    console.say(&opening(args, &schemes));
+    args.check()?;
     let folder = artifacts.folder().display();
     let waiting = || console.say(&format!("waiting for another run that works in `{folder}`"));
     let _lock = artifacts.lock(waiting)?;
-    let recipe = workspace.recipe()?;
     let fetcher = workspace.fetcher_for(&args.base, &args.sources)?;
-    let schemes = args.schemes(&recipe);
-    let guard = Guard::new(workspace, &recipe, args.mode())?;
+    let mut guard = Guard::new(workspace, &recipe, args.mode())?;
     guard.inputs(&args.base, &recipe, &schemes, &fetcher)?;
 
     let last = artifacts.chosen()?.map(|artifact| artifact.metadata.base.name);
@@ -143,14 +176,15 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
         };
         let made_of = MadeOf { base: &base, recipe: &recipe, plan: plan.as_ref() };
         let tools = Tools { workspace, fetcher: &fetcher, artifacts: &artifacts, guard: &guard };
-        candidates.push(candidate(scheme, made_of, tools, args.force)?);
+        candidates.push((scheme, candidate(scheme, made_of, tools, args.force)?));
     }
-    let made: Vec<_> = candidates.iter().map(|candidate| (candidate.scheme, &candidate.artifact)).collect();
+    let made: Vec<_> = candidates.iter().map(|(scheme, artifact)| (*scheme, artifact)).collect();
     guard.compare(&base, &made)?;
-    let updated = guard.updated(&base, &made)?;
+    let locked: Vec<_> =
+        made.iter().map(|(scheme, it)| Ok((*scheme, LockedArtifact::of(it)?))).collect::<Result<_>>()?;
     if let Some(results) = up_to_date(args, &candidates, &artifacts, workspace, &recipe)? {
         console.say("everything is up to date: nothing to fetch, quantize or judge; `--force` does it again");
-        guard.write(&updated)?;
+        guard.write(guard.parts(&results, &locked))?;
         return show(args, &results, &artifacts);
     }
 
@@ -158,15 +192,23 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
         // What speaks from one binary embeds every voice, also those that no sentence of the corpus is said by.
         fetcher.voices(&recipe, recipe.voice_names())?;
     }
-    let judged = judge(args, workspace, &recipe, &fetcher, &base, &candidates)?;
-    conclude(args, judged, candidates, &recipe, &artifacts, &console)?;
-    guard.write(&updated)
+    let judged = judge(args, workspace, &recipe, &fetcher, &base, &candidates, &guard)?;
+    let results = conclude(args, judged, candidates, &recipe, workspace)?;
+    let parts = guard.parts(&results, &locked);
+    if results.full && base.kind != BaseKind::Local {
+        keep(&parts, &artifacts)?;
+    }
+    guard.write(parts)
 }
 
-/// A candidate and its scheme.
-struct Candidate {
-    scheme: SchemeName,
-    artifact: Artifact,
+/// The first line on the screen: what is coming, and for how long.
+fn opening(args: &QuantizeArgs, schemes: &[SchemeName]) -> String {
+    let names: Vec<_> = schemes.iter().map(|scheme| scheme.as_str()).collect();
+    let judging = match args.scope() {
+        Scope::Quick => "a minute or two on two cores",
+        Scope::Full => "all that a proof needs: about half an hour on two cores",
+    };
+    format!("quantize: fetch, make {}, judge; {judging}", names.join(", "))
 }
 
 /// What candidates are made with.
@@ -179,7 +221,7 @@ struct Tools<'a> {
 }
 
 /// The candidate of `scheme` as it is on the disk if it is up to date, else made now.
-fn candidate(scheme: SchemeName, made_of: MadeOf<'_>, tools: Tools<'_>, force: bool) -> Result<Candidate> {
+fn candidate(scheme: SchemeName, made_of: MadeOf<'_>, tools: Tools<'_>, force: bool) -> Result<Artifact> {
     let Tools { workspace, fetcher, artifacts, guard } = tools;
     let base = made_of.base;
     let console = workspace.console();
@@ -195,7 +237,7 @@ fn candidate(scheme: SchemeName, made_of: MadeOf<'_>, tools: Tools<'_>, force: b
                 && guard.differences(base, scheme, &artifact)?.is_empty()
             {
                 console.say(&format!("`{name}` is up to date"));
-                return Ok(Candidate { scheme, artifact });
+                return Ok(artifact);
             }
         }
     }
@@ -209,17 +251,18 @@ fn candidate(scheme: SchemeName, made_of: MadeOf<'_>, tools: Tools<'_>, force: b
         artifact.metadata.bytes as f64 / f64::from(1 << 20),
         start.elapsed().as_secs_f64()
     ));
-    Ok(Candidate { scheme, artifact })
+    Ok(artifact)
 }
 
 /// The results of the last run, if they are of these candidates and all of them passed all gates.
 fn up_to_date(
     args: &QuantizeArgs,
-    candidates: &[Candidate],
+    candidates: &[(SchemeName, Artifact)],
     artifacts: &Artifacts,
     workspace: &Workspace,
     recipe: &Recipe,
 ) -> Result<Option<Results>> {
+    let full = args.scope() == Scope::Full;
     let asks_for_a_measurement = args.force
         || !args.only.is_empty()
         || args.threads.is_some()
@@ -227,24 +270,25 @@ fn up_to_date(
         || args.providers.asks_for_others();
     let Ok(results) = Results::read(&artifacts.results()) else { return Ok(None) };
     if asks_for_a_measurement
+        || (full && !results.full)
         || results.recipe_sha256 != recipe.sha256
         || results.corpus_sha256 != workspace.corpus(recipe)?.sha256()
     {
         return Ok(None);
     }
-    for candidate in candidates {
-        if candidate.artifact.path.parent() != Some(artifacts.folder()) {
+    for (scheme, artifact) in candidates {
+        if artifact.path.parent() != Some(artifacts.folder()) {
             // It still waits for its gates.
             return Ok(None);
         }
-        let sha256 = candidate.artifact.sha256()?;
-        let known = results.candidates.get(candidate.scheme.as_str());
+        let sha256 = artifact.sha256()?;
+        let known = results.candidates.get(scheme.as_str());
         if !known.is_some_and(|known| known.sha256 == sha256 && known.gates.all_passed()) {
             return Ok(None);
         }
     }
     let Some(standing) = artifacts.standing()? else { return Ok(None) };
-    let schemes: Vec<_> = candidates.iter().map(|candidate| candidate.scheme).collect();
+    let schemes: Vec<_> = candidates.iter().map(|(scheme, _)| *scheme).collect();
     let mut told = results.clone();
     told.tell(&standing);
     Ok((told.chosen_for == choices(recipe, &results, &schemes)).then_some(results))
@@ -256,59 +300,51 @@ fn judge(
     recipe: &Recipe,
     fetcher: &Fetcher,
     base: &Base,
-    candidates: &[Candidate],
+    candidates: &[(SchemeName, Artifact)],
+    guard: &Guard,
 ) -> Result<Judged> {
     let mut recipe = recipe.clone();
     recipe.gates.bench.threads = args.threads.unwrap_or(recipe.gates.bench.threads);
-    recipe.gates.bench.runs = args.runs.unwrap_or(recipe.gates.bench.runs);
-    let judge = Judge::new(workspace, &recipe, fetcher, base, &args.only)?;
+    if let Some(runs) = args.runs {
+        recipe.gates.bench = recipe.gates.bench.with_runs(runs);
+    }
+    let scope = args.scope();
+    let proved = |scheme, artifact| match scope {
+        Scope::Quick => guard.proved(base, scheme, artifact),
+        Scope::Full => Ok(None),
+    };
+    let candidates = candidates.iter().map(|(scheme, artifact)| {
+        Ok(Candidate { scheme: *scheme, artifact, proved: proved(*scheme, artifact)? })
+    });
+    let candidates: Vec<_> = candidates.collect::<Result<_>>()?;
+    let question = Question {
+        only: &args.only,
+        scope,
+        proof: guard.proof(base).filter(|_| scope == Scope::Quick),
+        all_proved: candidates.iter().all(|candidate| candidate.proved.is_some()),
+    };
+    let judge = Judge::new(workspace, &recipe, fetcher, base, question)?;
     let judge = judge.on(&args.providers, workspace, fetcher)?;
-    judge.all(candidates.iter().map(|candidate| (candidate.scheme, &candidate.artifact)))
+    judge.all(candidates.into_iter())
 }
 
-/// Puts each candidate where it belongs, chooses, writes the results, and says no if a gate did.
+/// Puts each candidate where it belongs, writes results and report, and says no if a gate did.
 fn conclude(
     args: &QuantizeArgs,
     Judged { mut results, failures }: Judged,
-    candidates: Vec<Candidate>,
+    candidates: Vec<(SchemeName, Artifact)>,
     recipe: &Recipe,
-    artifacts: &Artifacts,
-    console: &Console,
-) -> Result<()> {
+    workspace: &Workspace,
+) -> Result<Results> {
+    let (artifacts, console) = (workspace.artifacts(), workspace.console());
     let refused: Vec<SchemeName> = failures.iter().map(|failure| failure.scheme).collect();
     let elsewhere = results.provider_failures();
     let whole = args.only.is_empty();
     if !whole && let Ok(earlier) = Results::read(&artifacts.results()) {
         results.keep(earlier, &args.only);
     }
-    let standing = artifacts.standing()?;
-    let stands = |artifact: &Artifact| {
-        let in_place = artifact.path.parent() == Some(artifacts.folder());
-        in_place && standing.as_ref().is_some_and(|chosen| names(chosen, &artifact.metadata.name))
-    };
-    let mut passed = Vec::new();
-    for Candidate { scheme, artifact } in candidates {
-        if refused.contains(&scheme) && stands(&artifact) {
-            // Builds embed it: a timing on a busy day, or a gate that has become stricter, must not break them.
-            console.say(&format!("refused, but left in its place: `{}`", artifact.path.display()));
-        } else if refused.contains(&scheme) {
-            let artifact = artifacts.refuse(artifact)?;
-            console.say(&format!("refused: `{}`", artifact.path.display()));
-        } else if whole {
-            passed.push((scheme, artifacts.promote(artifact)?));
-        }
-    }
-    let previous = artifacts.standing()?;
-    // A refusal of what the recipe prefers is no reason to replace a choice that stands.
-    let keeps = |provider: ExecutionProvider| {
-        let stands =
-            |it: &Chosen| provider == ExecutionProvider::Cpu || it.providers.contains_key(provider.as_str());
-        previous.as_ref().is_some_and(stands)
-            && preferred(recipe, provider).next().is_some_and(|scheme| refused.contains(&scheme))
-    };
-    let chose = whole
-        && !keeps(ExecutionProvider::Cpu)
-        && choose(&passed, previous.as_ref(), keeps, recipe, &results, artifacts)?;
+    let verdict = Verdict { results: &results, refused: &refused, whole };
+    let chose = promote(candidates, verdict, recipe, &artifacts, &console)?;
     if let Some(standing) = artifacts.standing()? {
         if !chose {
             console.say(&format!("`{}` stays chosen", standing.file));
@@ -316,48 +352,23 @@ fn conclude(
         results.tell(&standing);
     }
     results.write(&artifacts.results())?;
-    report::write(&results, artifacts, &artifacts.report())?;
-    show(args, &results, artifacts)?;
+    report::write(&results, &artifacts, &artifacts.report())?;
+    show(args, &results, &artifacts)?;
     // A refusal on another provider is that provider's: what the CPU's gates let pass is chosen all the same.
     let lines: Vec<String> =
         failures.into_iter().flat_map(|failure| failure.lines).chain(elsewhere).collect();
     if lines.is_empty() {
-        return Ok(());
+        return Ok(results);
     }
     Err(anyhow!("{}", lines.join("\n")).context(Failure::Gate))
 }
 
-/// Writes `chosen.json`, and returns whether it did: not where nothing that the recipe would have for the CPU `passed`.
-fn choose(
-    passed: &[(SchemeName, Artifact)],
-    previous: Option<&Chosen>,
-    keeps: impl Fn(ExecutionProvider) -> bool,
-    recipe: &Recipe,
-    results: &Results,
-    artifacts: &Artifacts,
-) -> Result<bool> {
-    let among: Vec<_> = passed.iter().map(|(scheme, _)| *scheme).collect();
-    let artifact = |choice: &Choice| {
-        let found = passed.iter().find(|(scheme, _)| scheme.as_str() == choice.scheme);
-        found.map(|(_, artifact)| artifact).context("only what passed is chosen")
-    };
-    let mut choices = choices(recipe, results, &among);
-    let Some(for_cpu) = choices.remove(&ExecutionProvider::Cpu) else { return Ok(false) };
-    let mut others = BTreeMap::new();
-    for provider in ExecutionProvider::ALL {
-        let name = provider.to_string();
-        let kept = previous.filter(|_| keeps(provider)).and_then(|it| it.providers.get(&name));
-        let chosen = choices.get(&provider);
-        let chosen = chosen.map(|choice| artifact(choice)?.chosen(choice.evidence)).transpose()?;
-        others.extend(kept.cloned().or(chosen).map(|entry| (name, entry)));
+/// Leaves the parts of a proof in the artifacts folder, for `prove --join`.
+fn keep(parts: &[Part], artifacts: &Artifacts) -> Result<()> {
+    for part in parts {
+        part.write(&artifacts.proof(&part.base.name, &part.scheme))?;
     }
-    artifacts.choose(artifact(&for_cpu)?, others)?;
-    Ok(true)
-}
-
-/// Whether `chosen` names this file, for whatever execution provider.
-fn names(chosen: &Chosen, file: &str) -> bool {
-    chosen.file == file || chosen.providers.values().any(|entry| entry.file == file)
+    Ok(())
 }
 
 fn show(args: &QuantizeArgs, results: &Results, artifacts: &Artifacts) -> Result<()> {
@@ -368,6 +379,9 @@ fn show(args: &QuantizeArgs, results: &Results, artifacts: &Artifacts) -> Result
     println!("{}", crate::gates::results_table(results));
     if !results.providers.is_empty() {
         println!("{}", crate::gates::providers_table(results));
+    }
+    for (measured_on, schemes) in results.proved() {
+        println!("proved, not measured again: {}, on {measured_on}", schemes.join(", "));
     }
     println!("report: `{}`", artifacts.report().display());
     match (&results.chosen, artifacts.chosen()?) {

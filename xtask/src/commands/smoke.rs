@@ -9,7 +9,7 @@ use clap::Args;
 use crate::artifacts::Artifact;
 use crate::failure::Failure;
 use crate::fetch::SourceArgs;
-use crate::gates::{Progress, Subject, checks_table, smoke_gate, utterances};
+use crate::gates::{Extent, Progress, Subject, checks_table, smoke_gate, utterances};
 use crate::providers::ProviderArgs;
 use crate::workspace::Workspace;
 
@@ -57,7 +57,8 @@ pub fn run(args: &SmokeArgs, workspace: &Workspace) -> Result<()> {
     let mut heard = Vec::new();
     for (name, provider) in args.providers.require(&runtime, &fetcher, &workspace.provider_recipe())? {
         let subject = subject.on(name, &provider)?;
-        let smoke = smoke_gate(&runtime, &subject, &recipe.gates.smoke, &sentences, &audio, progress)?;
+        let smoke =
+            smoke_gate(&runtime, &subject, &recipe.gates.smoke, &sentences, Extent::Full, &audio, progress)?;
         heard.push((name, subject.name, smoke));
     }
     if let (true, [(_, _, smoke)]) = (args.json, &heard[..]) {

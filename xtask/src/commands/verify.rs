@@ -8,7 +8,7 @@ use kokoro_model::Runtime;
 
 use crate::failure::Failure;
 use crate::fetch::{Fetcher, SourceArgs};
-use crate::gates::{Progress, Report, Subject, Utterance, smoke_gate, utterances};
+use crate::gates::{Extent, Progress, Report, Subject, Utterance, smoke_gate, utterances};
 use crate::lock::Lock;
 use crate::rebuild;
 use crate::recipe::{Recipe, SmokeRecipe};
@@ -137,7 +137,9 @@ impl Speaker {
     fn hear(&self, subject: &Subject) -> Result<Report> {
         let scratch = tempfile::tempdir().context("no folder for recordings")?;
         let (recipe, audio) = (&self.recipe, scratch.path());
-        Ok(smoke_gate(&self.runtime, subject, recipe, &self.sentences, audio, self.progress)?.report)
+        let smoke =
+            smoke_gate(&self.runtime, subject, recipe, &self.sentences, Extent::Full, audio, self.progress)?;
+        Ok(smoke.report)
     }
 }
 

@@ -21,6 +21,19 @@ const START_AND_END: f64 = 1.0;
 /// time.
 const LONG: usize = 200;
 
+/// How much the smoke gate has a model say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// A single phoneme, every sentence at its own speed, all but the long ones at the other speeds of the recipe too,
+    /// and the longest input there is.
+    Full,
+    /// The same but for the long sentences; the other speeds are those of the shortest sentence, and the longest input
+    /// is said at the highest speed.
+    Short,
+    /// The sentences that are not long, at their own speeds.
+    Sentences,
+}
+
 /// What the smoke gate says, and what it heard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,8 +84,7 @@ impl Spoken {
     }
 }
 
-/// Gives `subject` bad input, then has it say a single phoneme, every sentence at its own speed, all but the long
-/// ones at the other speeds of the recipe too, and the longest input there is.
+/// Gives `subject` bad input, then has it say what belongs to the `extent`.
 ///
 /// `audio` is the folder of the sentences as WAV files, `<subject>-<id>.wav`, each at its own speed; a folder
 /// that is not there is made. A sentence with samples that are not finite has no file.
@@ -84,6 +96,7 @@ pub fn smoke_gate(
     subject: &Subject,
     recipe: &SmokeRecipe,
     sentences: &[Utterance],
+    extent: Extent,
     audio: &Path,
     progress: Progress,
 ) -> Result<Smoke> {
@@ -99,7 +112,7 @@ pub fn smoke_gate(
 
     // Before anything is spoken: a refusal must not harm what comes after.
     let accepted = refusals::accepted(&mut synthesizer, subject, &sentences[0]);
-    let plan = plan(sentences, recipe)?;
+    let plan = plan(sentences, recipe, extent)?;
     let mut steps = progress.start(&format!("smoke `{}`", subject.name), plan.len());
     let (mut spoken, mut failed) = (Vec::new(), Vec::new());
     for Planned { utterance, keep } in &plan {
@@ -128,23 +141,41 @@ struct Planned {
     keep: bool,
 }
 
-fn plan(sentences: &[Utterance], recipe: &SmokeRecipe) -> Result<Vec<Planned>> {
+/// Whether a sentence of so many phonemes is spoken at its own speed only.
+pub fn is_long(phonemes: usize) -> bool {
+    phonemes > LONG
+}
+
+fn plan(sentences: &[Utterance], recipe: &SmokeRecipe, extent: Extent) -> Result<Vec<Planned>> {
     let first = &sentences[0];
     let one = tokenize(ONE_PHONEME).context("the shortest input cannot be made")?;
     let all: Vec<i64> = sentences.iter().flat_map(|sentence| sentence.ids.iter().copied()).collect();
     let longest = all.into_iter().cycle().take(MAX_PHONEMES).collect();
-    let made = |id: &str, ids| Utterance { id: id.to_owned(), speed: 1.0, ids, ..first.clone() };
+    let made = |id: &str, ids, speed| Utterance { id: id.to_owned(), speed, ids, ..first.clone() };
+    let full = extent == Extent::Full;
+    let shortest = sentences.iter().map(|sentence| sentence.ids.len()).min();
 
-    let mut plan = vec![Planned { utterance: made("one-phoneme", one), keep: false }];
-    for sentence in sentences {
+    let mut plan = Vec::new();
+    if extent != Extent::Sentences {
+        plan.push(Planned { utterance: made("one-phoneme", one, 1.0), keep: false });
+    }
+    for sentence in sentences.iter().filter(|it| full || !is_long(it.ids.len())) {
         plan.push(Planned { utterance: sentence.clone(), keep: true });
-        let short = sentence.ids.len() <= LONG;
-        let others = recipe.speeds.iter().filter(|&&speed| short && speed != sentence.speed);
+        let at_all_speeds = match extent {
+            Extent::Full => !is_long(sentence.ids.len()),
+            Extent::Short => Some(sentence.ids.len()) == shortest,
+            Extent::Sentences => false,
+        };
+        let others = recipe.speeds.iter().filter(|&&speed| at_all_speeds && speed != sentence.speed);
         plan.extend(
             others.map(|&speed| Planned { utterance: Utterance { speed, ..sentence.clone() }, keep: false }),
         );
     }
-    plan.push(Planned { utterance: made("longest", longest), keep: false });
+    if extent != Extent::Sentences {
+        let highest = recipe.speeds.iter().copied().fold(1.0, f32::max);
+        let speed = if full { 1.0 } else { highest };
+        plan.push(Planned { utterance: made("longest", longest, speed), keep: false });
+    }
     Ok(plan)
 }
 
@@ -312,10 +343,16 @@ mod tests {
     fn the_plan_has_every_speed_and_both_ends_of_the_length() {
         let sentences =
             [utterance(vec![43; 30], 0.9), utterance(vec![44; 12], 1.0), utterance(vec![45; LONG + 1], 1.0)];
-        let plan = plan(&sentences, &recipe()).unwrap();
-        let lengths: Vec<_> = plan.iter().map(|it| (it.utterance.ids.len(), it.utterance.speed)).collect();
+        let of = |extent| plan(&sentences, &recipe(), extent).unwrap();
+        let lengths = |plan: &[Planned]| {
+            plan.iter().map(|it| (it.utterance.ids.len(), it.utterance.speed)).collect::<Vec<_>>()
+        };
+        let short = [(1, 1.0), (30, 0.9), (12, 1.0), (12, 0.7), (12, 1.6), (510, 1.6)];
+        assert_eq!(lengths(&of(Extent::Short)), short);
+        assert_eq!(lengths(&of(Extent::Sentences)), [(30, 0.9), (12, 1.0)]);
+        let plan = of(Extent::Full);
         let short = [(30, 0.9), (30, 1.0), (30, 0.7), (30, 1.6), (12, 1.0), (12, 0.7), (12, 1.6)];
-        assert_eq!(lengths, [&[(1, 1.0)][..], &short, &[(201, 1.0), (510, 1.0)]].concat());
+        assert_eq!(lengths(&plan), [&[(1, 1.0)][..], &short, &[(201, 1.0), (510, 1.0)]].concat());
         let kept: Vec<_> = plan.iter().filter(|it| it.keep).map(|it| it.utterance.speed).collect();
         assert_eq!(kept, [0.9, 1.0, 1.0]);
         assert_eq!(plan[9].utterance.ids[29..43], [&[43][..], &[44; 12], &[45]].concat());

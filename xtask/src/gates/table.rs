@@ -5,7 +5,7 @@
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 
 use super::{Bound, Check, Comparison, ExecutionProvider, Report, number};
-use crate::results::{ProviderBenchmark, ProviderBenchmarks, ProviderResult, Results};
+use crate::results::{CandidateResult, ProviderBenchmark, ProviderBenchmarks, ProviderResult, Results};
 
 /// One line below the header and no other, so that a log stays short.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -63,7 +63,8 @@ pub fn checks_table<'a>(reports: impl IntoIterator<Item = (&'a str, &'a Report)>
 
 /// One row for the base and one for each candidate of a run: size, speed, verdicts.
 pub fn results_table(results: &Results) -> Table {
-    let mut table = table(&["model", "MiB", "smaller", "nodes", "P50 ms", "RTF", "speed", "gates", ""]);
+    let mut table =
+        table(&["model", "MiB", "smaller", "nodes", "P50 ms", "RTF", "speed", "LSD dB", "gates", ""]);
     let nodes = |count: usize| figure(count.to_string());
     let mut row = vec![
         Cell::new(&results.base.name),
@@ -72,7 +73,7 @@ pub fn results_table(results: &Results) -> Table {
         nodes(results.base.operators.values().sum()),
     ];
     row.extend(speed(results.original_benchmark.as_ref()));
-    row.extend(["", "", "base"].map(Cell::new));
+    row.extend(["", "", "", "base"].map(Cell::new));
     table.add_row(row);
     for (scheme, candidate) in &results.candidates {
         let mut row = vec![
@@ -85,7 +86,9 @@ pub fn results_table(results: &Results) -> Table {
         row.push(figure(candidate.speed_ratio.map_or(String::new(), |ratio| {
             format!("{:.3} × ({:.3}–{:.3})", ratio.median, ratio.low, ratio.high)
         })));
-        row.push(Cell::new(verdicts(candidate.gates.reports())));
+        let lsd = candidate.fidelity.as_ref().and_then(|it| it.metrics.get("lsd_db")).map(|it| &it.found);
+        row.push(figure(lsd.map_or(String::new(), |it| format!("{:.2} / {:.2}", it.mean, it.worst))));
+        row.push(Cell::new(verdicts_of(candidate)));
         let is_chosen = results.chosen.as_ref() == Some(scheme);
         row.push(Cell::new(if is_chosen { "chosen" } else { "" }));
         table.add_row(row);
@@ -121,6 +124,20 @@ pub fn providers_table(results: &Results) -> Table {
         }
     }
     table
+}
+
+/// The verdicts of a candidate, those of the committed proof marked as such.
+fn verdicts_of(candidate: &CandidateResult) -> String {
+    let one = |report: &Report| {
+        let proved = candidate.proved.is_some() && report.pass && report.gate.can_be_proved();
+        let verdict = match (proved, report.pass) {
+            (true, _) => "proved",
+            (false, true) => "pass",
+            (false, false) => "FAIL",
+        };
+        format!("{} {verdict}", report.gate)
+    };
+    candidate.gates.reports().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn verdicts<'a>(reports: impl Iterator<Item = &'a Report>) -> String {

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use kokoro_model::Provider;
 
-use super::{Judge, One};
+use super::{Judge, One, Scope};
 use crate::base::decode;
 use crate::coreml;
 use crate::fidelity::{Fidelity, Ruler, fidelity_gate};
 use crate::gates::{
-    Benchmark, Check, ExecutionProvider, Gate, Report, Subject, compare, ratio, ratio_gate, smoke_gate,
+    Benchmark, Check, Evidence, ExecutionProvider, Extent, Gate, Report, Rounds, Subject, Timing, compare,
+    ratio, ratio_gate,
 };
 use crate::providers::Asked;
 use crate::recipe::Thresholds;
@@ -67,15 +68,23 @@ impl Judge<'_> {
         if !self.gates.contains(&Gate::Provider) {
             return Ok(BTreeMap::new());
         }
-        let candidates = judged.iter().filter(|one| one.runs()).map(|one| &one.subject);
-        let predicted = |subject: &Subject| -> Result<_> {
-            let folded = coreml::fold(&self.runtime, decode(&subject.name, &subject.model)?)?;
+        let proved = |one: &One<'_>| one.proved.map(|proved| proved.coreml.clone());
+        let candidates = judged.iter().filter(|one| one.runs()).map(|one| (&one.subject, proved(one)));
+        let base = self.question.proof.map(|proof| proof.coreml.clone());
+        let predicted = |(subject, known): (&Subject, Option<CoremlResult>)| -> Result<_> {
+            if let Some(known) = known {
+                return Ok((subject.name.clone(), known));
+            }
+            let folded = coreml::fold(&self.engine.runtime, decode(&subject.name, &subject.model)?)?;
             let from = coreml::decoder(&self.recipe.probe, &folded)?;
             let prediction = coreml::predict(&folded, coreml::Options::default(), &from)?;
             Ok((subject.name.clone(), CoremlResult::of(&prediction)))
         };
-        let named = |subject: &Subject| predicted(subject).with_context(|| format!("`{}`", subject.name));
-        std::iter::once(&self.base).chain(candidates).map(named).collect()
+        let named = |one: (&Subject, _)| {
+            let name = one.0.name.clone();
+            predicted(one).with_context(|| format!("`{name}`"))
+        };
+        std::iter::once((&self.base, base)).chain(candidates).map(named).collect()
     }
 
     fn on_provider(
@@ -100,15 +109,7 @@ impl Judge<'_> {
         let mut models = models?;
         if self.gates.contains(&Gate::Smoke) {
             for model in &mut models {
-                let recipe = &self.recipe.gates.smoke;
-                let smoke = smoke_gate(
-                    &self.runtime,
-                    &model.subject,
-                    recipe,
-                    &self.smoke,
-                    &self.audio,
-                    self.progress,
-                )?;
+                let smoke = self.hear(&model.subject, Extent::Full)?;
                 model.gates.smoke = Some(smoke.report);
                 model.gates.spoken = smoke.spoken;
             }
@@ -134,7 +135,7 @@ impl Judge<'_> {
     }
 
     fn fidelity_on(&self, ruler: &Ruler<'_>, model: &mut OnProvider<'_>) {
-        match ruler.measure(&model.subject, |_| false, &self.audio) {
+        match ruler.measure(&model.subject, |_| false, &self.folders.audio) {
             Ok(fidelity) => {
                 model.gates.fidelity = model.thresholds.map(|it| fidelity_gate(&fidelity, &it.fidelity));
                 model.fidelity = Some(fidelity);
@@ -151,7 +152,10 @@ impl Judge<'_> {
             return Vec::new();
         }
         let subjects: Vec<&Subject> = std::iter::once(&self.base).chain(speaking()).collect();
-        match compare(&self.runtime, &subjects, &self.bench, &self.recipe.gates.bench, self.progress) {
+        let rounds = Rounds::of(&self.recipe.gates.bench, self.question.scope == Scope::Full);
+        let sentences = &self.sentences.bench;
+        let timing = Timing { sentences, rounds, least: &BTreeMap::new(), once: &[] };
+        match compare(&self.engine.runtime, &subjects, timing, self.progress) {
             Ok(comparison) => comparison.models,
             Err(error) => {
                 for model in models.iter_mut().filter(|model| model.speaks()) {
@@ -173,7 +177,7 @@ fn result(base: &Subject, model: OnProvider<'_>, times: &[Benchmark]) -> (String
     let is_base = name == base.name;
     let speed_ratio = base_here.zip(own).filter(|_| !is_base).and_then(|(base, own)| ratio(base, own));
     if let (Some(ratio), Some(thresholds)) = (speed_ratio, thresholds) {
-        gates.bench = Some(ratio_gate(ratio, thresholds));
+        gates.bench = Some(ratio_gate(ratio, thresholds, Evidence::NotDisproved));
     }
     let found = ProviderModel {
         sha256: subject.sha256,

@@ -12,7 +12,9 @@ use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::fetch::{Console, Fetcher};
 use crate::make::is_version;
+use crate::proof::{Part, Proof, Proved, ProvedBase, join};
 use crate::recipe::{Recipe, platform_here};
+use crate::results::Results;
 use crate::scheme::SchemeName;
 use crate::workspace::Workspace;
 
@@ -31,7 +33,10 @@ pub enum Mode {
 pub struct Guard {
     mode: Mode,
     path: PathBuf,
+    proof_path: PathBuf,
     lock: Option<Lock>,
+    /// The proof of `lock`, once the inputs were compared.
+    proof: Option<Proof>,
     present: Lock,
     console: Console,
 }
@@ -42,19 +47,19 @@ impl Guard {
     /// # Errors
     /// Those of [`Lock::read`] and [`Lock::of`].
     pub fn new(workspace: &Workspace, recipe: &Recipe, mode: Mode) -> Result<Self> {
-        let path = workspace.lock();
+        let (path, proof_path) = (workspace.lock(), workspace.proof());
         let (lock, present) = (Lock::find(&path)?, Lock::of(workspace, recipe)?);
-        Ok(Self { mode, path, lock, present, console: workspace.console() })
+        Ok(Self { mode, path, proof_path, lock, proof: None, present, console: workspace.console() })
     }
 
-    /// Compares the inputs, before anything is fetched or made: `schemes` of the base that `args` ask for. With a model of
-    /// the user's own, what differs is told of only: no lock speaks of what is made of it.
+    /// Compares the inputs, before anything is fetched or made: `schemes` of the base that `args` ask for, and the proof.
+    /// With a model of the user's own, what differs is told of only: no lock speaks of what is made of it.
     ///
     /// # Errors
-    /// [`Failure::Gate`] with every input that differs. [`Failure::Usage`]: there is no lock that `--locked` asks for, or
+    /// [`Failure::Gate`] with every input that differs, or for a proof that is not the lock's. [`Failure::Usage`]: there is no lock that `--locked` asks for, or
     /// none of such an artifact; a library other than the pinned one; only some of the schemes of a new lock.
     pub fn inputs(
-        &self,
+        &mut self,
         args: &BaseArgs,
         recipe: &Recipe,
         schemes: &[SchemeName],
@@ -82,11 +87,15 @@ impl Guard {
             return Ok(());
         }
         if self.mode == Mode::Update {
-            return self.check_update(&differences, recipe, schemes);
+            self.check_update(&differences, recipe, schemes)?;
+            // One that does not fit is replaced as a whole.
+            self.proof = Proof::read(&self.proof_path, lock).ok().flatten();
+            return Ok(());
         }
         if !differences.is_empty() {
             return Err(self.refusal(&differences));
         }
+        self.proof = Proof::read(&self.proof_path, lock)?;
         if self.mode == Mode::Locked {
             // Without a name, `--locked` takes the published base or none.
             let name = args.base.as_deref().unwrap_or(&recipe.name);
@@ -123,8 +132,10 @@ impl Guard {
         if differences.is_empty() {
             return Ok(());
         }
-        let mut missing = recipe.choose.clone();
-        missing.retain(|name| !schemes.iter().any(|scheme| scheme.as_str() == name));
+        let mut missing: Vec<&str> = recipe.locked_schemes().collect();
+        missing.retain(|name| !schemes.iter().any(|scheme| scheme.as_str() == *name));
+        missing.sort_unstable();
+        missing.dedup();
         if !missing.is_empty() {
             return Err(anyhow!(
                 "the inputs are others, so no artifact of the lock stays, and `{}` would be missing{}\nhint: leave out \
@@ -218,42 +229,67 @@ impl Guard {
         .context(Failure::Gate)
     }
 
-    /// The lock with what was made: the present inputs, and what it has of the same inputs already.
+    /// What the committed proof says of an artifact, where it is the lock's to the bit, and prepared by the runtime
+    /// that the proof was measured with.
     ///
     /// # Errors
-    /// An artifact's metadata cannot be read.
-    pub fn updated(&self, base: &Base, made: &[(SchemeName, &Artifact)]) -> Result<Lock> {
-        let mut updated = self.present.clone();
-        let earlier = self.lock.as_ref().filter(|lock| lock.differences(&updated).is_empty());
-        updated.base = earlier.map(|lock| lock.base.clone()).unwrap_or_default();
-        updated.base.retain(|name, locked| *name != base.name || locked.sha256 == base.sha256);
-        let entry = updated.base.entry(base.name.clone());
-        let entry = entry.or_insert_with(|| LockedBase { sha256: base.sha256, artifact: [].into() });
-        for &(scheme, artifact) in made {
-            entry.artifact.insert(scheme.as_str().to_owned(), LockedArtifact::of(artifact)?);
-        }
-        Ok(updated)
+    /// The artifact's metadata cannot be read.
+    pub fn proved(&self, base: &Base, scheme: SchemeName, artifact: &Artifact) -> Result<Option<&Proved>> {
+        let proof = self.proof.as_ref().filter(|_| self.is_prepared_alike(artifact));
+        let Some(proof) = proof.filter(|_| self.locked(base, scheme, artifact).is_some()) else {
+            return Ok(None);
+        };
+        let sha256 = artifact.sha256()?;
+        let proved = proof.find(&base.name, base.sha256, scheme.as_str());
+        Ok(proved.filter(|proved| proved.sha256 == sha256))
     }
 
-    /// Writes the `updated` lock, in [`Mode::Update`] only. Call it when every gate has let every candidate pass.
+    /// What the committed proof says of a base.
+    pub fn proof(&self, base: &Base) -> Option<&ProvedBase> {
+        self.proof.as_ref()?.base.get(&base.name).filter(|proved| proved.sha256 == base.sha256)
+    }
+
+    /// What a full run says of each artifact that it made, for a proof; none where a gate was not run or said no.
+    pub fn parts(&self, results: &Results, made: &[(SchemeName, LockedArtifact)]) -> Vec<Part> {
+        let part = |(scheme, locked): &(SchemeName, LockedArtifact)| {
+            Part::of(results, scheme.as_str(), &self.present, locked.clone())
+        };
+        made.iter().filter_map(part).collect()
+    }
+
+    /// Writes the proof and the lock anew, in [`Mode::Update`] only: the present inputs, what both have of the same
+    /// inputs already, and these `parts`. Call it when every gate has let every candidate pass.
     ///
     /// # Errors
-    /// The disk's.
-    pub fn write(&self, updated: &Lock) -> Result<()> {
-        let shown = self.path.display();
+    /// Those of [`join`], and the disk's.
+    pub fn write(&self, parts: Vec<Part>) -> Result<()> {
         if self.mode != Mode::Update {
             return Ok(());
         }
-        if self.lock.as_ref() == Some(updated) {
-            self.console.say(&format!("`{shown}` is as it was"));
-            return Ok(());
-        }
+        let mut updated = self.present.clone();
+        let earlier = self.lock.as_ref().filter(|lock| lock.differences(&updated).is_empty());
+        let mut proof = earlier.and(self.proof.clone()).unwrap_or_else(|| Proof::of(&updated));
+        updated.base = earlier.map(|lock| lock.base.clone()).unwrap_or_default();
+        let is_proved = |name: &str, base: &LockedBase| {
+            let proved = |scheme: &String| proof.find(name, base.sha256, scheme).is_some();
+            base.artifact.keys().all(proved)
+        };
+        // A base of other bytes, or one that nothing proves any more.
+        let remade = |name: &str| parts.iter().find(|part| part.base.name == name).map(|it| it.base.sha256);
+        updated.base.retain(|name, base| {
+            remade(name).is_none_or(|sha256| sha256 == base.sha256) && is_proved(name, base)
+        });
+        join(parts, &mut proof, &mut updated)?;
+
         let earlier = self.lock.iter().flat_map(|lock| lock.base.keys());
         for name in earlier.filter(|name| !updated.base.contains_key(*name)) {
             self.console.say(&format!("notice: what the lock had of base `{name}` was of other inputs"));
         }
+        proof.base.retain(|name, _| updated.base.contains_key(name));
+        // The proof goes first: with the lock of before, it is refused by name.
+        updated.proof = Some(proof.write(&self.proof_path)?);
         updated.write(&self.path)?;
-        self.console.say(&format!("wrote `{shown}`"));
+        self.console.say(&format!("wrote `{}` and `{}`", self.proof_path.display(), self.path.display()));
         Ok(())
     }
 }

@@ -40,6 +40,7 @@ impl Lock {
             plan: Plan::load(&workspace.plan(recipe))?.sha256,
             corpus: workspace.corpus(recipe)?.sha256(),
             proto: digest(&workspace.root().join("proto/onnx.proto"))?,
+            proof: None,
             onnxruntime: LockedRuntime {
                 version: runtime.version.clone(),
                 recipe: digest(&workspace.runtime_recipe())?,

@@ -17,6 +17,7 @@ fn lock() -> Lock {
         plan: digest("plan"),
         corpus: digest("corpus"),
         proto: digest("proto"),
+        proof: Some(digest("proof")),
         onnxruntime: LockedRuntime {
             version: "1.26.0".into(),
             recipe: digest("runtime"),

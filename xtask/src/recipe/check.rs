@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
-    ContestantRecipe, DnsmosRecipe, EdgesRecipe, NpmMembers, PluginRecipes, Recipe, RuntimeRecipe,
-    RuntimeSource, Source, SourceFile, StaticInt8Recipe, VoiceSource,
+    BenchRecipe, ContestantRecipe, DnsmosRecipe, EdgesRecipe, NpmMembers, PluginRecipes, Recipe,
+    RuntimeRecipe, RuntimeSource, Source, SourceFile, StaticInt8Recipe, VoiceSource,
 };
 use crate::fidelity::{self, Opinion};
 use crate::gates::ExecutionProvider;
@@ -20,12 +20,15 @@ impl Recipe {
         self.file(&self.base.restored.from)?;
         file_name("base.restored.name", &self.base.restored.name)?;
         let lists = self.choose_for.iter().map(|(provider, names)| (format!("choose_for.{provider}"), names));
-        for (key, names) in lists.chain([("choose".to_owned(), &self.choose)]) {
+        let own =
+            [("choose", &self.choose), ("make", &self.make)].map(|(key, names)| (key.to_owned(), names));
+        for (key, names) in lists.chain(own) {
             for name in names {
                 let known = SchemeName::parse(name).is_some();
                 ensure!(known, "`{key}`: expected the name of a scheme, found `{name}`");
             }
         }
+        ensure!(!self.make.is_empty(), "`make`: expected the name of a scheme, found none");
         ensure!(
             !self.choose_for.contains_key(&ExecutionProvider::Cpu),
             "`choose_for.cpu`: expected `choose` in its place"
@@ -75,6 +78,7 @@ impl Recipe {
             self.file(p808)?;
         }
         self.check_contestants()?;
+        self.check_bench()?;
         self.check_voices()
     }
 
@@ -87,6 +91,21 @@ impl Recipe {
             file_name("contestant.name", name)?;
             ensure!(names.insert(name), "`contestant.name`: another model is called `{name}`");
             self.file(file).with_context(|| format!("`contestant.file` of `{name}`"))?;
+        }
+        Ok(())
+    }
+
+    fn check_bench(&self) -> Result<()> {
+        let BenchRecipe { runs, most_runs, short, .. } = &self.gates.bench;
+        ensure!(
+            !short.sentences.is_empty(),
+            "`gates.bench.short.sentences`: expected a sentence, found none"
+        );
+        for (key, runs, most) in
+            [("gates.bench", runs, most_runs), ("gates.bench.short", &short.runs, &short.most_runs)]
+        {
+            ensure!(*runs > 0, "`{key}.runs`: expected at least 1, found 0");
+            ensure!(most >= runs, "`{key}.most_runs`: expected at least `runs`, {runs}, found {most}");
         }
         Ok(())
     }

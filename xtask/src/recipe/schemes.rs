@@ -258,14 +258,40 @@ pub struct SmokeRecipe {
     pub speeds: Vec<f32>,
 }
 
-/// How the benchmark is run.
+/// How the benchmark is run where everything is measured, and where a user waits.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BenchRecipe {
     /// Runs of each sentence for each model.
     pub runs: usize,
-    /// Runs before those that count.
+    /// The most runs, where a ratio is undecided.
+    pub most_runs: usize,
+    /// Runs of the longest sentence before those that count.
     pub warm_up: usize,
     /// Threads of the runtime.
     pub threads: usize,
+    /// What is said, and how often, where a user waits.
+    pub short: ShortBenchRecipe,
+}
+
+/// The benchmark of a run that is to be short.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShortBenchRecipe {
+    /// The held-out sentences.
+    pub sentences: Vec<String>,
+    /// Runs of each sentence for each model.
+    pub runs: usize,
+    /// The most runs, where a ratio is undecided.
+    pub most_runs: usize,
+}
+
+impl BenchRecipe {
+    /// The same, in exactly so many rounds whether the run is full or short.
+    #[must_use]
+    pub fn with_runs(mut self, runs: usize) -> Self {
+        (self.runs, self.most_runs) = (runs, runs);
+        (self.short.runs, self.short.most_runs) = (runs, runs);
+        self
+    }
 }

@@ -59,7 +59,7 @@ pub(super) fn page(
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                header { (notice(told)) (verdict::verdict(results, models, told)) }
+                header { (notice(told)) (verdict::verdict(results, models, told)) (provenance::evidence(results, told)) }
                 nav aria-label="Sections" {
                     @for (id, heading) in CONTENTS.iter().filter(|it| !told.is_release() || !TIMED.contains(&it.0)) { a href={ "#" (id) } { (heading) } }
                 }

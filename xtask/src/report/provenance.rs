@@ -6,6 +6,29 @@ use super::Told;
 use super::text::{count, scrolling, section as make};
 use crate::results::{Contestant, Results};
 
+/// What was measured here, and what the committed proof says: the first thing to know of any number below.
+pub(super) fn evidence(results: &Results, told: Told<'_>) -> Markup {
+    let proved = results.proved();
+    let of_all = proved.iter().map(|(_, schemes)| schemes.len()).sum::<usize>() == results.candidates.len();
+    html! {
+        p.note role="note" id="evidence" {
+            @if results.full && !told.is_release() {
+                strong { "All of it was measured here" } ", on " (results.host) "."
+            } @else if !results.full {
+                @if !told.is_release() {
+                    strong { "Measured here" } ", on " (results.host) ": speech" @if results.benchmark.is_some() { " and speed" }
+                    @if !of_all && results.fidelity_threads.is_some() { ", fidelity on the quick sentences" } ". "
+                }
+                @for (measured_on, schemes) in &proved {
+                    strong { "Proved" } ", and not measured again: operators and fidelity of " (schemes.join(", ")) ", on "
+                    (measured_on) ", whose artifacts had these digests. "
+                }
+                @if !told.is_release() { code { "cargo xtask quantize --full" } " measures everything." }
+            }
+        }
+    }
+}
+
 pub(super) fn section(results: &Results, told: Told<'_>) -> Markup {
     let host = &results.host;
     let features = |has: bool| {

@@ -21,6 +21,10 @@ impl Results {
         if !was_run(Gate::Provider) {
             self.coreml = earlier.coreml;
         }
+        if !was_run(Gate::Fidelity) {
+            self.fidelity_threads = earlier.fidelity_threads;
+        }
+        self.full &= earlier.full;
         // These two leave recordings of the sentences.
         if !was_run(Gate::Smoke) && !was_run(Gate::Fidelity) {
             self.sentences = earlier.sentences;
@@ -85,6 +89,7 @@ impl CandidateResult {
         if !was_run(Gate::Fidelity) {
             self.gates.fidelity = known.gates.fidelity;
             self.fidelity = known.fidelity;
+            self.proved = known.proved;
         }
         if !was_run(Gate::Bench) {
             self.gates.bench = known.gates.bench;

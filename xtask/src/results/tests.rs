@@ -55,6 +55,7 @@ fn candidate(mib: f64, ratio: f64) -> CandidateResult {
         fidelity: None,
         benchmark: Some(ProviderBenchmarks::new(&measured)),
         speed_ratio: Some(interval),
+        proved: None,
     }
 }
 
@@ -97,6 +98,8 @@ pub(crate) fn results() -> Results {
             text: "Une phrase.".into(),
         }],
         benchmark: Some(BenchmarkSetting { threads: 2, warm_up: 1, rounds: 7 }),
+        full: true,
+        fidelity_threads: Some(1),
         host: Host::here(),
         runtime: RuntimeResult {
             version: "1.26.0".into(),
@@ -208,6 +211,8 @@ fn the_order_is_stable_and_the_reference_names_come_first() {
             "contestants",
             "sentences",
             "benchmark",
+            "full",
+            "fidelity_threads",
             "host",
             "runtime",
             "corpus_sha256",

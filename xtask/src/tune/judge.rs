@@ -1,5 +1,7 @@
 //! The chosen plan on sentences that nothing was fitted to, beside its base.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
 use quantizer::model;
 
@@ -7,7 +9,7 @@ use super::Tuning;
 use super::pareto::Judged;
 use crate::failure::Failure;
 use crate::fidelity::{Fidelity, Ruler, fidelity_gate};
-use crate::gates::{Comparison, Report, Subject, Utterance, compare};
+use crate::gates::{Comparison, Report, Rounds, Subject, Timing, Utterance, compare};
 use crate::plan::Plan;
 use crate::scheme::SchemeName;
 
@@ -49,7 +51,9 @@ pub fn judge(
     limits.retain(|metric, _| !metric.starts_with("dnsmos"));
     let report = fidelity_gate(&fidelity, &limits);
 
-    let comparison = compare(runtime, &[&base, &subject], bench, &recipe.gates.bench, progress)?;
+    let rounds = Rounds::of(&recipe.gates.bench, true);
+    let timing = Timing { sentences: bench, rounds, least: &BTreeMap::new(), once: &[] };
+    let comparison = compare(runtime, &[&base, &subject], timing, progress)?;
     let speed = comparison.model(&subject.name).and_then(|model| model.speed_ratio);
     let metric = |name: &str| {
         let beside = fidelity.metrics.get(name);
