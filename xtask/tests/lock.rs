@@ -19,6 +19,7 @@ use xtask::environment::Environment;
 use xtask::failure::exit_code;
 use xtask::files::write_json;
 use xtask::lock::Lock;
+use xtask::proof::Proof;
 use xtask::rebuild::RebuiltFile;
 use xtask::scheme::SchemeName;
 use xtask::workspace::Workspace;
@@ -41,10 +42,11 @@ fn the_committed_lock_is_of_these_inputs() {
     );
     let restored = &lock.base[&recipe.base.restored.name];
     assert_eq!(restored.sha256, recipe.base.restored.sha256);
-    let mut schemes: Vec<_> = recipe.choose_for.values().flatten().chain(&recipe.choose).cloned().collect();
-    schemes.sort();
+    let mut schemes: Vec<_> = recipe.locked_schemes().collect();
+    schemes.sort_unstable();
     schemes.dedup();
-    assert_eq!(restored.artifact.keys().cloned().collect::<Vec<_>>(), schemes);
+    assert_eq!(restored.artifact.keys().collect::<Vec<_>>(), schemes);
+    assert!(Proof::read(&workspace.proof(), &lock).unwrap().is_some(), "a lock with artifacts has a proof");
 }
 
 impl Checkout {
@@ -52,9 +54,10 @@ impl Checkout {
         Lock::read(&self.workspace().lock()).unwrap()
     }
 
-    /// Writes another lock, as somebody would who edits it.
+    /// Writes another lock, as somebody would who edits it, and has taken the proof out.
     fn change_lock(&self, change: impl FnOnce(&mut Lock)) {
         let mut lock = self.lock();
+        lock.proof = None;
         change(&mut lock);
         lock.write(&self.workspace().lock()).unwrap();
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
-use support::program::Program;
+use support::program::{Program, recipe};
 
 /// What a workflow may have here; anything else, such as a container, is to be thought about first.
 #[derive(Debug, Deserialize)]
@@ -50,8 +50,8 @@ struct Job {
     environment: Option<String>,
     #[serde(default, rename = "outputs")]
     _outputs: BTreeMap<String, String>,
-    #[serde(default, rename = "strategy")]
-    _strategy: Value,
+    #[serde(default)]
+    strategy: Value,
     #[serde(default)]
     env: BTreeMap<String, String>,
     steps: Vec<Step>,
@@ -238,11 +238,13 @@ fn secrets_are_in_protected_environments_and_in_single_steps() {
 }
 
 #[test]
-fn a_release_is_made_verified_packaged_attested_and_published_in_this_order() {
+fn a_release_is_proved_made_verified_packaged_attested_and_published_in_this_order() {
     let (_, _, release) = workflows().pop().unwrap();
     let needs = |job: &str| release.jobs[job].needs.clone();
-    assert_eq!(needs("make"), None);
-    for (job, before) in [("package", "make"), ("attest", "package"), ("publish", "attest")] {
+    assert_eq!(needs("prove"), None);
+    for (job, before) in
+        [("make", "prove"), ("package", "make"), ("attest", "package"), ("publish", "attest")]
+    {
         assert_eq!(needs(job).as_deref(), Some(before));
     }
     let scripts = |job: &str| {
@@ -255,7 +257,14 @@ fn a_release_is_made_verified_packaged_attested_and_published_in_this_order() {
             commands.iter().map(|it| script.find(it).unwrap_or_else(|| panic!("{job}: no `{it}`"))).collect();
         assert!(places.is_sorted(), "{job}: {commands:?} at {places:?}");
     };
-    in_order("make", &["cargo xtask quantize --locked", "cargo xtask verify"]);
+    in_order("prove", &["cargo xtask quantize --locked --full"]);
+    let proves = ["cargo xtask prove --join", "cargo xtask quantize --locked", "cargo xtask verify"];
+    in_order("make", &proves);
+    // One job for each scheme that the lock has.
+    let recipe = recipe();
+    let locked: BTreeSet<&str> = recipe.locked_schemes().collect();
+    let matrix = release.jobs["prove"].strategy["matrix"]["scheme"].as_array().unwrap();
+    assert_eq!(matrix.iter().filter_map(Value::as_str).collect::<BTreeSet<_>>(), locked);
     in_order(
         "package",
         &[

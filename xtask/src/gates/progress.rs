@@ -1,8 +1,15 @@
 //! How far a gate has come: a bar with the time left on a terminal, else plain lines.
+//!
+//! Nobody waits for ten seconds without a sign: a log gets a line for a step that is not done by then.
 
-use std::time::Instant;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How long a log goes without a line at the most.
+const SILENCE: Duration = Duration::from_secs(8);
 
 /// Where the progress of gates goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,16 +41,19 @@ impl Progress {
             // No colours, so that there is nothing for `NO_COLOR` to turn off.
             let style = ProgressStyle::with_template("{prefix} [{bar:24}] {pos} of {len}, {eta} left  {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr())
+            let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr())
                 .with_style(style)
-                .with_prefix(what.to_owned())
+                .with_prefix(what.to_owned());
+            bar.enable_steady_tick(Duration::from_secs(1));
+            bar
         });
         if self == Self::Lines {
             eprintln!("{what}: 0 of {steps}");
         }
         Steps {
             bar,
-            lines: self == Self::Lines,
+            lines: (self == Self::Lines).then(|| heartbeat(what.to_owned())),
+            said: Instant::now(),
             what: what.to_owned(),
             total: steps,
             done: 0,
@@ -55,7 +65,9 @@ impl Progress {
 /// A gate at work.
 pub(crate) struct Steps {
     bar: Option<ProgressBar>,
-    lines: bool,
+    /// Tells whoever watches over the silence of a log that a line was written.
+    lines: Option<Sender<()>>,
+    said: Instant,
     what: String,
     total: usize,
     done: usize,
@@ -69,15 +81,19 @@ impl Steps {
         if let Some(bar) = &self.bar {
             bar.set_message(message.to_owned());
             bar.inc(1);
-        } else if self.lines {
+        } else if let Some(lines) = &self.lines {
             eprintln!("{}: {} of {}, {message}", self.what, self.done, self.total);
+            self.said = Instant::now();
+            // Whoever watches ends with this.
+            let _ = lines.send(());
         }
     }
 
-    /// One more of many steps is done. A log gets a line for each tenth of the way.
+    /// One more of many steps is done. A log gets a line for each tenth of the way, and where that takes long.
     pub(crate) fn small_step(&mut self, message: &str) {
         let tenth = |done: usize| done * 10 / self.total.max(1);
-        if self.bar.is_some() || tenth(self.done + 1) > tenth(self.done) {
+        let is_due = tenth(self.done + 1) > tenth(self.done) || self.said.elapsed() > SILENCE / 2;
+        if self.bar.is_some() || is_due {
             let left = self.start.elapsed().as_secs_f64() * (self.total.saturating_sub(self.done + 1)) as f64
                 / (self.done + 1) as f64;
             // The bar shows its own estimate.
@@ -95,4 +111,20 @@ impl Drop for Steps {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Writes a line whenever none was written for [`SILENCE`], until the sender is gone.
+fn heartbeat(what: String) -> Sender<()> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        let start = Instant::now();
+        loop {
+            match lines.recv_timeout(SILENCE) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Timeout) => eprintln!("{what}: {} s", start.elapsed().as_secs()),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    });
+    sender
 }

@@ -66,11 +66,12 @@ impl Nominee {
             )
             .context(Failure::Usage));
         }
+        let lock = Lock::read(&path)?;
         let nominee = Self {
             results: results(&artifacts, &artifact.metadata)?,
             audio: artifacts.audio(),
-            models: models(workspace, &recipe, &artifact.metadata)?,
-            lock: Lock::read(&path)?,
+            models: models(workspace, &recipe, &artifact.metadata, &lock)?,
+            lock,
             lock_bytes: fs_err::read(&path)?,
             artifact,
             chosen,
@@ -209,15 +210,34 @@ fn results(artifacts: &Artifacts, metadata: &Metadata) -> Result<Results> {
         let lines: Vec<String> = failures.chain(missing).chain([again.to_owned()]).collect();
         return Err(anyhow!(lines.join("\n")).context(Failure::Gate));
     }
+    if !results.full && candidate.proved.is_none() {
+        return Err(anyhow!(
+            "`{}` was judged on the quick sentences only\nhint: `cargo xtask quantize --full` judges it on all",
+            metadata.name
+        )
+        .context(Failure::Gate));
+    }
     Ok(results)
 }
 
-/// Recipe, sentences, library and, where the artifact was made by one, the plan with its ranges.
-fn models(workspace: &Workspace, recipe: &Recipe, metadata: &Metadata) -> Result<Vec<(String, Vec<u8>)>> {
+/// Recipe, sentences, library, the proof of the lock where it has one and, where the artifact was made by one, the plan
+/// with its ranges.
+fn models(
+    workspace: &Workspace,
+    recipe: &Recipe,
+    metadata: &Metadata,
+    lock: &Lock,
+) -> Result<Vec<(String, Vec<u8>)>> {
     let folder = workspace.models();
     let recipe_file = folder.join(format!("{MODEL}.toml"));
     same(&recipe_file.display().to_string(), "sha256", &recipe.sha256.to_string(), &metadata.recipe_sha256)?;
     let mut paths = vec![recipe_file, folder.join("corpus.toml"), folder.join("onnxruntime.toml")];
+    if let Some(expected) = lock.proof {
+        let path = workspace.proof();
+        let found = Digest::of_file(&path).context(Failure::Fetch)?;
+        same(&path.display().to_string(), "sha256", &found.to_string(), &expected.to_string())?;
+        paths.push(path);
+    }
     if let Some(sha256) = &metadata.plan_sha256 {
         let places = [workspace.plan(recipe), workspace.artifacts().plan(&metadata.base.name)];
         let is_it = |path: &&PathBuf| Digest::of_file(path).is_ok_and(|found| found.to_string() == **sha256);

@@ -134,6 +134,7 @@ impl Fixture {
             plan: of(workspace.plan(&recipe)),
             corpus: of(models.join("corpus.toml")),
             proto: of(workspace.root().join("proto/onnx.proto")),
+            proof: None,
             onnxruntime: LockedRuntime {
                 version: runtime.version,
                 recipe: of(models.join("onnxruntime.toml")),

@@ -52,7 +52,7 @@ impl Checkout {
         let checkout = Self::brief(Program::with_cache(users_cache()));
         let model = models::write(&models::clear(), &checkout.path("clear.onnx"));
         let base = BaseArgs { model: Some(model), ..BaseArgs::default() };
-        let arguments = QuantizeArgs { base, runs: Some(runs), ..Self::arguments(schemes) };
+        let arguments = QuantizeArgs { base, full: true, runs: Some(runs), ..Self::arguments(schemes) };
         checkout.quantize(&arguments).unwrap();
         checkout
     }
@@ -67,7 +67,7 @@ impl Checkout {
             for file in fs_err::read_dir(committed.join(folder)).unwrap() {
                 let file = file.unwrap().path();
                 let name = file.file_name().unwrap().to_str().unwrap();
-                if !name.ends_with(".lock.toml") {
+                if !name.ends_with(".lock.toml") && !name.ends_with(".proof.json") {
                     fs_err::copy(&file, checkout.path(folder).join(name)).unwrap();
                 }
             }
@@ -78,12 +78,17 @@ impl Checkout {
             format!("{before}[gates.smoke]{after}")
         });
         let choose = r#"choose = ["fused-int8", "static-int8", "weights-int8", "linear-int8"]"#;
+        let make = r#"make = ["fused-int8", "weights-int8", "linear-int8"]"#;
+        let short = r#"["held-19", "held-40", "held-43", "held-50", "held-52", "held-55"]"#;
         checkout.replace_in_recipe(&[
             (choose, r#"choose = ["weights-int8", "linear-int8"]"#),
+            (make, r#"make = ["weights-int8", "linear-int8"]"#),
             (r#"= ["coreml-int8", "weights-int8"]"#, r#"= ["weights-int8"]"#),
             (r#"= ["static-int8", "weights-int8"]"#, r#"= ["weights-int8"]"#),
             ("min_speed_ratio = 0.85", "min_speed_ratio = 0.0"),
-            ("runs = 4", "runs = 1"),
+            ("runs = 2\nmost_runs = 8", "runs = 1\nmost_runs = 1"),
+            ("runs = 1\nmost_runs = 4", "runs = 1\nmost_runs = 1"),
+            (short, r#"["held-43"]"#),
         ]);
         checkout.edit("models/corpus.toml", |corpus| {
             let held_out = |sentence: &str| sentence.contains("set = \"held-out\"");

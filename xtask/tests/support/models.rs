@@ -198,3 +198,12 @@ pub fn write(model: &ModelProto, path: &Path) -> PathBuf {
     fs_err::write(path, encode(model)).unwrap();
     path.to_path_buf()
 }
+
+/// Changes one byte of the table, its least one.
+pub fn change_one_weight(model: &mut ModelProto) {
+    let tensors = &mut graph(model).initializer;
+    let table = tensors.iter_mut().find(|it| it.name() == "table").unwrap();
+    let mut raw = table.raw_data().to_vec();
+    raw[4 * SAMPLES / 2] ^= 1;
+    table.raw_data = Some(raw.into());
+}

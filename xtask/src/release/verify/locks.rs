@@ -33,11 +33,13 @@ pub(super) fn check(about: About<'_>, own: Option<&Lock>, findings: &mut Finding
 fn pinned(about: About<'_>, file: &str, lock: &Lock, findings: &mut Findings) {
     findings.equal(file, "`tool`", &*about.metadata.tool_version, &lock.tool);
     findings.equal(file, "`recipe`", &*about.metadata.recipe_sha256, &lock.recipe.to_string());
-    for (name, key, locked) in [
+    let proof = lock.proof.map(|proof| (format!("{MODEL}.proof.json"), "proof", proof));
+    let always = [
         (format!("{MODEL}.toml"), "recipe", lock.recipe),
         ("corpus.toml".to_owned(), "corpus", lock.corpus),
         ("onnxruntime.toml".to_owned(), "onnxruntime.recipe", lock.onnxruntime.recipe),
-    ] {
+    ];
+    for (name, key, locked) in always.into_iter().chain(proof) {
         let name = format!("{MODELS}/{name}");
         let found = digest(about, &name);
         findings.equal(&name, &format!("`{key}` of the lock"), &locked.to_string(), &found);
