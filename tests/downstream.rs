@@ -15,11 +15,11 @@ const HELLO: &str = "həlˈO wˈɜɹld.";
 /// Nobody listens there, so whoever tries to reach the network is told at once.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
-/// Builds the crate in that folder of `tests/` and returns its program. What it is built of stays in `target/`, for the
-/// next time.
+/// Builds the crate in that folder of `tests/` and returns its program. What it is built of stays in `target/users`, for
+/// the next time, and for the others that are built as a user would build them.
 fn build(name: &str, variables: &[(&str, &Path)]) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = package.join("target").join(name);
+    let target = package.join("target/users");
     let crate_folder = package.join("tests").join(name);
     // With the lock of the workspace, which cargo cuts down to what is needed, the versions are those that are on this
     // machine already. It is made anew each time: a dependency may have changed.

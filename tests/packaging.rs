@@ -28,9 +28,9 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where these tests build; what is compiled there stays for the next time.
+/// Where what a user would build is built; what is compiled there stays for the next time.
 fn folder() -> PathBuf {
-    root().join("target").join("packaging")
+    root().join("target/users")
 }
 
 /// Cargo without network, and without what it told this test.

@@ -11,7 +11,7 @@ use xtask::digest::Digest;
 use xtask::environment::Environment;
 use xtask::fetch::SourceArgs;
 use xtask::gates::Gate;
-use xtask::judge::{Judge, Judged};
+use xtask::judge::{Candidate, Judge, Judged, Question, Scope};
 use xtask::recipe::{ContestantRecipe, Recipe, Source, SourceFile};
 use xtask::results::Contestant;
 use xtask::scheme::SchemeName;
@@ -38,7 +38,7 @@ impl Contest {
             Workspace::of_this_build(environment).with_artifacts(&folder.path().join("artifacts"));
         let mut recipe = workspace.recipe().unwrap();
         recipe.contestants.clear();
-        recipe.gates.bench.runs = 2;
+        recipe.gates.bench = recipe.gates.bench.with_runs(2);
         // The voices are the user's own, which are only read.
         for digest in recipe.voices.sha256.values() {
             let (from, to) = (users_cache().join(digest.to_string()), cache.join(digest.to_string()));
@@ -93,8 +93,10 @@ impl Contest {
             .unwrap();
         let sources = SourceArgs { offline: true, ..SourceArgs::default() };
         let fetcher = self.workspace.fetcher(&sources).unwrap();
-        let judge = Judge::new(&self.workspace, &self.recipe, &fetcher, &base, &[Gate::Bench]).unwrap();
-        judge.all([(scheme, &artifact)].into_iter()).unwrap()
+        let question = Question { only: &[Gate::Bench], scope: Scope::Full, proof: None, all_proved: false };
+        let judge = Judge::new(&self.workspace, &self.recipe, &fetcher, &base, question).unwrap();
+        let candidate = Candidate { scheme, artifact: &artifact, proved: None };
+        judge.all([candidate].into_iter()).unwrap()
     }
 }
 

@@ -100,7 +100,7 @@ fn what_has_the_digests_of_the_lock_is_proved_and_nothing_else_is() {
 
     // By hand, of one digit: refused before anything is made, but for a model that it has nothing to say of.
     let text = fs_err::read_to_string(workspace.proof()).unwrap();
-    let (at, digit) = text.char_indices().filter(|(_, it)| it.is_ascii_digit()).last().unwrap();
+    let (at, digit) = text.char_indices().rfind(|(_, it)| it.is_ascii_digit()).unwrap();
     let mut edited = text.clone();
     edited.replace_range(at..=at, if digit == '1' { "2" } else { "1" });
     fs_err::write(workspace.proof(), edited).unwrap();
@@ -152,4 +152,31 @@ fn parts_of_several_runs_are_joined_by_digest() {
         1,
         "`weights-int8` of `kokoro-v1.0`: expected sha256 ",
     );
+}
+
+#[test]
+fn a_changed_quantizer_is_judged_here_where_it_makes_other_bytes() {
+    let checkout = Checkout::new(&models::clear());
+    checkout.quantize(&updating()).unwrap();
+    let workspace = checkout.workspace();
+    // As if the lock and its proof were of an earlier quantizer, of which one artifact was another.
+    let mut lock = Lock::read(&workspace.lock()).unwrap();
+    let mut proof = Proof::read(&workspace.proof(), &lock).unwrap().unwrap();
+    let earlier = "0.1.0+earlier".to_owned();
+    let other = Digest::of(b"other");
+    (lock.tool, proof.tool) = (earlier.clone(), earlier);
+    let artifacts = &mut lock.base.get_mut(BASE).unwrap().artifact;
+    artifacts.get_mut("linear-int8").unwrap().sha256 = other;
+    let proved = &mut proof.base.get_mut(BASE).unwrap().artifact;
+    proved.get_mut("linear-int8").unwrap().sha256 = other;
+    lock.proof = Some(proof.write(&workspace.proof()).unwrap());
+    lock.write(&workspace.lock()).unwrap();
+
+    checkout.quantize(&forced()).unwrap();
+    let results = checkout.results();
+    assert!(results.candidates["linear-int8"].proved.is_none());
+    assert!(results.candidates["linear-int8"].fidelity.is_some(), "measured here");
+    assert!(results.candidates["weights-int8"].proved.is_some(), "the same bytes as before");
+    let locked = QuantizeArgs { base: BaseArgs { locked: true, ..forced().base }, ..forced() };
+    checkout.quantize_is_refused(&locked, &["this is not what the lock has", "the version of the quantizer"]);
 }

@@ -38,6 +38,7 @@ use crate::workspace::Workspace;
 /// listened to again: its fidelity is proved by `models/kokoro-v1.0.proof.json`. What has no proof is judged on the
 /// quick sentences. `--full` makes every scheme of the lock and measures everything here.
 #[derive(Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct QuantizeArgs {
     /// Make only this scheme; may be given more than once [default: the recipe's `make`; with `--full`, all of the lock]
     ///

@@ -203,13 +203,13 @@ fn all_rounds(
     let mut round = 0;
     while round < rounds.least || (round < rounds.most && is_undecided(&calls, asked)) {
         let models: Vec<usize> = (0..asked.len()).filter(|&it| round == 0 || !asked[it].once).collect();
-        for sentence in 0..sentences {
-            for at in order(models.len(), turn) {
-                let model = models[at];
+        let order_of = |turn| order(models.len(), turn).into_iter().map(|at| models[at]);
+        for (sentence, turn) in (0..sentences).zip(turn..) {
+            for model in order_of(turn) {
                 calls[model][sentence].push(timed(model, sentence)?);
             }
-            turn += 1;
         }
+        turn += sentences;
         // With an even number of turns in a round each sentence would meet the same order in every round.
         turn += usize::from(sentences.is_multiple_of(models.len()));
         round += 1;

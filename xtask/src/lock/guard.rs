@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, anyhow};
 use kokoro_model::BaseKind;
 
+use super::inputs::TOOL;
 use super::{Difference, Lock, LockedArtifact, LockedBase};
 use crate::artifacts::Artifact;
 use crate::base::{Base, BaseArgs};
@@ -92,8 +93,17 @@ impl Guard {
             self.proof = Proof::read(&self.proof_path, lock).ok().flatten();
             return Ok(());
         }
-        if !differences.is_empty() {
-            return Err(self.refusal(&differences));
+        let (tool, others): (Vec<_>, Vec<_>) = differences.into_iter().partition(|it| it.what == TOOL);
+        if !others.is_empty() || (self.mode == Mode::Locked && !tool.is_empty()) {
+            return Err(self.refusal(&[tool, others].concat()));
+        }
+        if !tool.is_empty() {
+            // Whoever changes the quantizer wants to know what the gates say of it.
+            self.console.say(&format!(
+                "notice: the quantizer is not that of the lock: what it makes is compared with nothing, and judged here \
+                 where it differs{}",
+                lines(&tool)
+            ));
         }
         self.proof = Proof::read(&self.proof_path, lock)?;
         if self.mode == Mode::Locked {
@@ -151,8 +161,8 @@ impl Guard {
 
     /// What the lock has of an artifact, where its digests are to be compared.
     fn locked(&self, base: &Base, scheme: SchemeName, artifact: &Artifact) -> Option<&LockedArtifact> {
-        let lock =
-            self.lock.as_ref().filter(|_| self.mode != Mode::Update && base.kind != BaseKind::Local)?;
+        let is_comparable = self.mode != Mode::Update && base.kind != BaseKind::Local;
+        let lock = self.lock.as_ref().filter(|lock| is_comparable && lock.tool == self.present.tool)?;
         let plan = artifact.metadata.plan_sha256.as_deref();
         let by_the_plan = plan.is_none_or(|plan| plan == lock.plan.to_string());
         lock.base.get(&base.name)?.artifact.get(scheme.as_str()).filter(|_| by_the_plan)
@@ -210,7 +220,7 @@ impl Guard {
         let name = &artifact.metadata.name;
         if self.locked(base, scheme, artifact).is_none() {
             self.console.say(&format!(
-                "notice: the lock does not have `{name}`, or not by this plan: it is compared with nothing"
+                "notice: the lock does not have `{name}` by this plan and quantizer: it is compared with nothing"
             ));
         } else if !self.is_prepared_alike(artifact) {
             self.console.say(&format!(
@@ -235,8 +245,7 @@ impl Guard {
     /// # Errors
     /// The artifact's metadata cannot be read.
     pub fn proved(&self, base: &Base, scheme: SchemeName, artifact: &Artifact) -> Result<Option<&Proved>> {
-        let proof = self.proof.as_ref().filter(|_| self.is_prepared_alike(artifact));
-        let Some(proof) = proof.filter(|_| self.locked(base, scheme, artifact).is_some()) else {
+        let Some(proof) = self.proof.as_ref().filter(|_| self.is_prepared_alike(artifact)) else {
             return Ok(None);
         };
         let sha256 = artifact.sha256()?;

@@ -11,6 +11,9 @@ use crate::plan::Plan;
 use crate::recipe::{Recipe, RuntimeRecipe, RuntimeSource};
 use crate::workspace::Workspace;
 
+/// What messages call the version of the quantizer.
+pub(super) const TOOL: &str = "the version of the quantizer";
+
 impl Lock {
     /// The inputs as they are in the checkout, with nothing made of them.
     ///
@@ -70,7 +73,7 @@ impl Lock {
     fn inputs(&self) -> Vec<(String, String)> {
         let LockedRuntime { version, recipe, library } = &self.onnxruntime;
         let mut inputs = vec![
-            ("the version of the quantizer".to_owned(), self.tool.clone()),
+            (TOOL.to_owned(), self.tool.clone()),
             ("the recipe".to_owned(), self.recipe.to_string()),
             ("the plan".to_owned(), self.plan.to_string()),
             ("the corpus of sentences".to_owned(), self.corpus.to_string()),

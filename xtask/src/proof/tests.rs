@@ -43,13 +43,16 @@ fn results() -> Results {
         candidate.fidelity = Some(Fidelity::new(Vec::new(), &[], Vec::new()));
         results.coreml.insert(scheme.clone(), coreml.clone());
     }
-    results.candidates.get_mut("linear-int8").unwrap().gates.provider = passes_size(70.0);
+    results.candidates.get_mut("linear-int8").unwrap().gates.provider = Some(size(70.0));
     results
 }
 
-fn passes_size(mib: f64) -> Option<Report> {
-    Some(Report::new(Gate::Provider, vec![Check::at_most("size", mib, 80.0, "MiB")]))
+fn size(mib: f64) -> Report {
+    Report::new(Gate::Provider, vec![Check::at_most("size", mib, 80.0, "MiB")])
 }
+
+/// A change, and what is said of it.
+type Change<T> = (&'static str, fn(&mut T));
 
 fn part(scheme: &str) -> Part {
     let sha256 = digest(scheme);
@@ -77,7 +80,7 @@ fn what_was_not_measured_in_full_or_did_not_pass_proves_nothing() {
     let changes: [fn(&mut Results); 4] = [
         |it| it.full = false,
         |it| it.candidates.get_mut("weights-int8").unwrap().gates.smoke = None,
-        |it| it.candidates.get_mut("weights-int8").unwrap().gates.provider = passes_size(80.5),
+        |it| it.candidates.get_mut("weights-int8").unwrap().gates.provider = Some(size(80.5)),
         |it| {
             let measured_on = part("linear-int8").proved.measured_on;
             it.candidates.get_mut("weights-int8").unwrap().proved = Some(measured_on);
@@ -108,7 +111,7 @@ fn parts_of_two_machines_are_one_proof_whatever_their_order() {
     }
     assert!(proof.find("kokoro-v1.0", digest("another"), "linear-int8").is_none());
 
-    let changes: [(&str, fn(&mut Part)); 5] = [
+    let changes: [Change<Part>; 5] = [
         ("`tool`: expected 0.1.0+tool, found 0.2.0", |it| it.tool = "0.2.0".into()),
         ("`recipe_sha256`", |it| it.recipe_sha256 = digest("other")),
         ("`corpus_sha256`", |it| it.corpus_sha256 = digest("other")),
@@ -155,7 +158,7 @@ fn a_proof_that_does_not_fit_is_refused_by_name() {
     refused(&lock, &["found no file"]);
 
     // With its digest in the lock, but of something else.
-    let changes: [(&str, fn(&mut Proof)); 5] = [
+    let changes: [Change<Proof>; 5] = [
         ("`recipe_sha256`: expected ", |it| it.recipe_sha256 = digest("other")),
         ("`corpus_sha256`: expected ", |it| it.corpus_sha256 = digest("other")),
         ("`tool`: expected ", |it| it.tool = "another".into()),
