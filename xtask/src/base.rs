@@ -11,8 +11,8 @@ use quantizer::proto::ModelProto;
 
 use crate::digest::{Digest, HashingWriter};
 use crate::failure::Failure;
-use crate::fetch::{Console, Fetcher, Held, Size, is_unavailable};
-use crate::recipe::Recipe;
+use crate::fetch::{Console, Entry, Fetcher, Held, Size, Wanted, is_unavailable};
+use crate::recipe::{Recipe, SourceFile};
 
 /// Which base to take.
 #[derive(Debug, Clone, Default, Args)]
@@ -91,7 +91,7 @@ pub fn obtain(
     }
     let restored_name = &recipe.base.restored.name;
     match args.base.as_deref() {
-        Some(name) if name == recipe.name => return official(recipe, fetcher),
+        Some(name) if name == recipe.name => return official(recipe, |file| fetcher.read(file)),
         Some(name) if name == restored_name => return restored(recipe, fetcher, console),
         Some(name) => return Err(unknown(name, recipe)),
         None => {}
@@ -103,17 +103,47 @@ pub fn obtain(
         ));
         return restored(recipe, fetcher, console);
     }
-    match official(recipe, fetcher) {
-        Err(error) if is_unavailable(&error) && !args.locked => {
+    if args.locked {
+        return official(recipe, |file| fetcher.read(file));
+    }
+    match official(recipe, |file| fetcher.read_if_in_reach(file)) {
+        Err(error) if is_unavailable(&error) => {
             console.say(&format!(
                 "notice: `{}` cannot be had from here, so the base is `{restored_name}`: the published INT8 model with \
-                 its quantization undone\n{error:#}",
+                 its quantization undone",
                 recipe.base.official
             ));
             restored(recipe, fetcher, console)
         }
         outcome => outcome,
     }
+}
+
+/// The file without which [`obtain`] would have no base, of the same arguments; none for a model of the user's. Where either
+/// of two files would do, it is the one that more sources have.
+///
+/// # Errors
+/// [`Failure::Usage`] for a name that is no base.
+pub fn wanted<'a>(
+    args: &BaseArgs,
+    recipe: &'a Recipe,
+    fetcher: &Fetcher,
+    last: Option<&str>,
+) -> Result<Option<Wanted<'a>>> {
+    if args.model.is_some() {
+        return Ok(None);
+    }
+    let restored = &recipe.base.restored;
+    let official = recipe.file(&recipe.base.official)?;
+    match args.base.as_deref() {
+        Some(name) if name == recipe.name => return Ok(Some(Wanted::File(official))),
+        Some(name) if name != restored.name => return Err(unknown(name, recipe)),
+        None if args.locked => return Ok(Some(Wanted::File(official))),
+        None if last != Some(&restored.name) && fetcher.has(official) => return Ok(None),
+        _ => {}
+    }
+    let is_restored = restored_entry(recipe, fetcher).path().exists();
+    Ok(if is_restored { None } else { Some(Wanted::File(recipe.file(&restored.from)?)) })
 }
 
 /// The base called `name`, made of its sources: a restored one is restored now, whatever the cache has.
@@ -123,7 +153,7 @@ pub fn obtain(
 pub fn from_sources(name: &str, recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Base> {
     let pinned = &recipe.base.restored;
     if name == recipe.name {
-        return official(recipe, fetcher);
+        return official(recipe, |file| fetcher.read(file));
     }
     if name != pinned.name {
         return Err(unknown(name, recipe));
@@ -161,17 +191,21 @@ fn unknown(name: &str, recipe: &Recipe) -> anyhow::Error {
     anyhow!("expected `{}` or `{restored}` as base, found `{name}`", recipe.name).context(Failure::Usage)
 }
 
-fn official(recipe: &Recipe, fetcher: &Fetcher) -> Result<Base> {
+fn official(recipe: &Recipe, read: impl FnOnce(&SourceFile) -> Result<Vec<u8>>) -> Result<Base> {
     let file = recipe.file(&recipe.base.official)?;
-    let bytes = fetcher.read(file)?;
+    let bytes = read(file)?;
     Ok(Base { name: recipe.name.clone(), kind: BaseKind::Official, bytes: bytes.into(), sha256: file.sha256 })
+}
+
+fn restored_entry(recipe: &Recipe, fetcher: &Fetcher) -> Entry {
+    let pinned = &recipe.base.restored;
+    fetcher.cache().entry(&format!("{}.onnx", pinned.name), pinned.sha256, Size::Exactly(pinned.bytes))
 }
 
 /// The restored base, from the cache if it was rebuilt before.
 fn restored(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Base> {
     let pinned = &recipe.base.restored;
-    let entry =
-        fetcher.cache().entry(&format!("{}.onnx", pinned.name), pinned.sha256, Size::Exactly(pinned.bytes));
+    let entry = restored_entry(recipe, fetcher);
     let waiting = || console.say(&format!("waiting for another run that rebuilds `{}`", pinned.name));
     let _lock = fetcher.cache().lock(&pinned.sha256.to_string(), waiting).context(Failure::Fetch)?;
     let path = entry.path();
@@ -191,7 +225,7 @@ fn restored(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Bas
 fn rebuild(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Bytes> {
     let pinned = &recipe.base.restored;
     let source = fetcher.read(recipe.file(&pinned.from)?)?;
-    console.say(&format!("restoring `{}` from `{}`", pinned.name, pinned.from));
+    let busy = console.busy(&format!("restoring `{}` from `{}`", pinned.name, pinned.from));
     let mut model = decode(&pinned.from, &source.into())?;
     let graph = quantizer::model::graph_mut(&mut model).context(Failure::Model)?;
     quantizer::check::validate(graph)
@@ -213,6 +247,7 @@ fn rebuild(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Byte
         )
         .context(Failure::Model));
     }
+    busy.done(&format!("restored `{}`", pinned.name));
     Ok(bytes.into())
 }
 

@@ -21,6 +21,17 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
         .context(Failure::Usage)
 }
 
+/// Sees that files can be made in `folder`, which is made if it is not there; `hint` says what to do if not.
+///
+/// # Errors
+/// [`Failure::Usage`], naming the folder.
+pub fn check_writable(folder: &Path, hint: &str) -> Result<()> {
+    let written = fs_err::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    written.map(drop).map_err(|error| {
+        anyhow!("`{}` cannot be written to: {error}\nhint: {hint}", folder.display()).context(Failure::Usage)
+    })
+}
+
 /// Writes a JSON file, indented, with a line feed at its end.
 ///
 /// # Errors

@@ -10,11 +10,11 @@ use crate::base::{self, Base};
 use crate::difference;
 use crate::digest::Digest;
 use crate::failure::Failure;
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, Wanted};
 use crate::lock::{Difference, Lock, LockedArtifact};
 use crate::make::MadeOf;
 use crate::planning::Planner;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, RuntimeRecipe};
 use crate::scheme::SchemeName;
 use crate::workspace::Workspace;
 
@@ -91,8 +91,12 @@ pub fn rebuild(workspace: &Workspace, fetcher: &Fetcher, base: Option<&str>) -> 
     let scratch = tempfile::Builder::new().prefix("kokoro-model-verify-").tempdir();
     let scratch = scratch.context("no folder to make the artifacts in")?;
     let rebuilder = Rebuilder { workspace, fetcher, recipe: &recipe, scratch: scratch.path() };
+    let console = workspace.console();
+    let runtime = RuntimeRecipe::load(&workspace.runtime_recipe())?;
     for name in names {
-        let base = base::from_sources(name, &recipe, fetcher, &workspace.console())?;
+        let base = fetcher.prefetch(&[Wanted::Runtime(&runtime)], || {
+            base::from_sources(name, &recipe, fetcher, &console)
+        })?;
         for (scheme, locked) in &lock.base[name].artifact {
             rebuilt.files.extend(rebuilder.compare(&base, scheme, locked)?);
         }
@@ -116,7 +120,7 @@ impl Rebuilder<'_> {
         let known = SchemeName::parse(scheme);
         let known =
             known.with_context(|| format!("there is no scheme `{scheme}`")).context(Failure::Usage)?;
-        workspace.console().say(&format!("making `{}` by {scheme} again", base.name));
+        let busy = workspace.console().busy(&format!("making `{}` by {scheme} again", base.name));
         let plan = if known.takes_a_plan() {
             let planner = Planner::new(workspace, recipe, fetcher, 0)?;
             Some(planner.obtain(base, None, true)?)
@@ -134,6 +138,8 @@ impl Rebuilder<'_> {
         ];
         // The next one takes the room.
         fs_err::remove_dir_all(folder.folder())?;
+        let same = if files.iter().all(|file| file.same) { "the same" } else { "not the same" };
+        busy.done(&format!("made `{}` by {scheme} again, {same},", base.name));
         Ok(files.into())
     }
 

@@ -119,7 +119,7 @@ pub struct PipMember {
     pub member: String,
 }
 
-/// The voice styles: one file each, all of one size, together in one package.
+/// The voice styles: one file each, all of one size, together in one package or archive.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Voices {
@@ -138,10 +138,38 @@ pub struct Voices {
 
 /// One place where voices can be had.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VoiceSource {
+#[serde(rename_all = "lowercase")]
+pub enum VoiceSource {
+    /// Arrays of one archive.
+    Npz(NpzMembers),
     /// Members of one npm package.
-    pub npm: NpmMembers,
+    Npm(NpmMembers),
+}
+
+/// Arrays inside an `.npz` archive: a zip file of `.npy` files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NpzMembers {
+    /// The archive's address.
+    pub https: String,
+    /// The exact size of the archive.
+    pub bytes: u64,
+    /// The members' path inside the archive; `{name}` in it stands for the voice's name.
+    pub member: String,
+    /// The shape of each array, of little-endian float32.
+    pub shape: Vec<u64>,
+}
+
+impl NpzMembers {
+    /// The last part of the address.
+    pub fn file_name(&self) -> &str {
+        runtime::last_part(&self.https)
+    }
+
+    /// The size of an array's values; `None` for one that no machine holds.
+    pub fn array_bytes(&self) -> Option<u64> {
+        self.shape.iter().try_fold(size_of::<f32>() as u64, |bytes, length| bytes.checked_mul(*length))
+    }
 }
 
 /// Files inside the tarball of an npm package.

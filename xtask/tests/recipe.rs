@@ -172,6 +172,33 @@ fn complaints_name_the_key() {
 }
 
 #[test]
+fn complaints_about_the_archive_of_voices_name_the_key() {
+    let cases = [
+        ("member = \"{name}.npy\"", "member = \"a.npy\"", "`voices.source.npz.member`"),
+        ("member = \"{name}.npy\"", "member = \"../{name}.npy\"", "`voices.source.npz`, `member`"),
+        ("bytes = 28214398", "bytes = 0", "`voices.source.npz.bytes`: expected more than 0"),
+        ("bytes = 28214398", "bytes = 28214398\nsha1 = \"\"", "unknown field `sha1`"),
+        (
+            "[voices.source.npz]\nhttps = \"https:",
+            "[voices.source.npz]\nhttps = \"http:",
+            "expected an https address",
+        ),
+        ("voices-v1.0.bin\"", "\"", "`voices.source.npz.https`: expected a file name"),
+        (
+            "shape = [510, 1, 256]",
+            "shape = [510, 256, 2]",
+            "`voices.source.npz.shape`: expected float32 of 522240 bytes",
+        ),
+        ("shape = [510, 1, 256]", "shape = [9223372036854775807, 9, 9]", "`voices.source.npz.shape`"),
+        ("[voices.source.npz]", "[voices.source.zip]", "unknown variant `zip`"),
+    ];
+    for (old, new, expected) in cases {
+        let message = complaint("kokoro-v1.0.toml", old, new, Recipe::load);
+        assert!(message.contains(expected), "`{new}`: no `{expected}` in: {message}");
+    }
+}
+
+#[test]
 fn complaints_about_edges_name_the_pattern() {
     let cases = [
         (

@@ -1,16 +1,20 @@
 //! `cargo xtask fetch`: brings what the other commands need, so that they can run offline.
 
 use std::path::Path;
+use std::thread;
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use kokoro_model::BaseKind;
 use serde::Serialize;
 
+use crate::base::{self, BaseArgs};
 use crate::digest::Digest;
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::fetch::{Fetched, FetchedArtifact, Fetcher, RuntimeLibrary, SourceArgs, is_unavailable};
+use crate::fetch::{
+    Fetched, FetchedArtifact, Fetcher, RuntimeLibrary, SourceArgs, Wanted, is_unavailable, joined,
+};
 use crate::recipe::{PluginRecipes, Recipe, RuntimeRecipe};
 
 /// Brings the model, the voices and ONNX Runtime into the cache, or a released artifact
@@ -102,12 +106,7 @@ pub fn run(args: &FetchArgs, models: &Path, environment: &Environment) -> Result
         summary.voices = or_later(voices, &mut unavailable)?.unwrap_or_default();
         summary.onnxruntime = or_later(fetcher.onnxruntime(&runtime), &mut unavailable)?;
     } else if args.names.is_empty() {
-        summary.files.push(base(&fetcher, &recipe)?);
-        for file in recipe.judges()? {
-            summary.files.push(fetcher.file(file)?);
-        }
-        summary.voices = fetcher.voices(&recipe, recipe.voice_names())?;
-        summary.onnxruntime = Some(fetcher.onnxruntime(&runtime)?);
+        summary = what_quantize_needs(&fetcher, &recipe, &runtime)?;
     } else {
         for name in &args.names {
             one(name, &fetcher, &recipe, models, &mut summary)?;
@@ -133,16 +132,32 @@ fn or_later<T>(outcome: Result<T>, unavailable: &mut Vec<anyhow::Error>) -> Resu
     }
 }
 
+/// The base, the models that rate speech, voices and the library, side by side.
+fn what_quantize_needs(fetcher: &Fetcher, recipe: &Recipe, runtime: &RuntimeRecipe) -> Result<Summary> {
+    let judges = recipe.judges()?;
+    let mut wanted = vec![Wanted::Voices(recipe), Wanted::Runtime(runtime)];
+    wanted.extend(judges.iter().map(|file| Wanted::File(file)));
+    wanted.extend(base::wanted(&BaseArgs::default(), recipe, fetcher, None)?);
+    fetcher.preflight(&wanted)?;
+    thread::scope(|scope| {
+        let voices = scope.spawn(|| fetcher.voices(recipe, recipe.voice_names()));
+        let library = scope.spawn(|| fetcher.onnxruntime(runtime));
+        let judges: Vec<_> = judges.into_iter().map(|file| scope.spawn(move || fetcher.file(file))).collect();
+        let mut files = vec![base(fetcher, recipe)?];
+        for judge in judges {
+            files.push(joined(judge)?);
+        }
+        let (voices, onnxruntime) = (joined(voices)?, Some(joined(library)?));
+        Ok(Summary { files, voices, onnxruntime, ..Summary::default() })
+    })
+}
+
 /// The float model, or else the file that it is rebuilt from.
 fn base(fetcher: &Fetcher, recipe: &Recipe) -> Result<Fetched> {
-    let mut unavailable = None;
-    for name in [&recipe.base.official, &recipe.base.restored.from] {
-        match fetcher.file(recipe.file(name)?) {
-            Err(error) if is_unavailable(&error) => unavailable = Some(error),
-            outcome => return outcome,
-        }
+    match fetcher.file_if_in_reach(recipe.file(&recipe.base.official)?) {
+        Err(error) if is_unavailable(&error) => fetcher.file(recipe.file(&recipe.base.restored.from)?),
+        outcome => outcome,
     }
-    Err(unavailable.context("the recipe has no file")?)
 }
 
 fn one(name: &str, fetcher: &Fetcher, recipe: &Recipe, models: &Path, summary: &mut Summary) -> Result<()> {

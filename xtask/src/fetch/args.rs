@@ -49,6 +49,7 @@ impl SourceArgs {
             redirects,
             onnxruntime: self.library(environment),
             search_path: None,
+            certificates: None,
             timing: Timing::default(),
             console: Console::stderr(environment.redraws()),
         };

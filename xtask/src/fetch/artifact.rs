@@ -15,6 +15,7 @@ use serde::Serialize;
 use self::release::{Release, ReleasedFile};
 use super::cache::{Entry, Size};
 use super::error::{FetchError, SourceError};
+use super::http::Standing;
 use super::part::Part;
 use super::{Candidate, Fetched, Fetcher, Origin, fetched, in_the_cache};
 use crate::digest::Digest;
@@ -125,7 +126,7 @@ impl Fetcher {
     /// The archive with this digest: from the cache, a mirror, or its address.
     fn pinned_archive(&self, address: &str, sha256: Digest) -> Result<Fetched, FetchError> {
         let entry = self.artifact_entry(&archive_name(address).unwrap_or_default(), sha256);
-        self.obtain(&entry, &[Candidate::Https(address.to_owned())])
+        self.obtain(&entry, &[Candidate::Https(address.to_owned())], Standing::Last)
     }
 
     /// Whatever archive is at the address now. It grows in a folder named by the digest of the address, and goes to that
@@ -144,7 +145,8 @@ impl Fetcher {
         let _lock = self.lock(&key.to_string(), &name)?;
         let growing = self.artifact_entry(&name, key);
         let place = |sha256| self.artifact_entry(&name, sha256);
-        let brought = self.http.download_unpinned(address, &growing, &self.options.console, place);
+        let brought =
+            self.http.download_unpinned(address, &growing, &self.options.console, Standing::Last, place);
         growing.remove_folder_if_empty();
         Ok(fetched(&brought.map_err(from)?, Origin::Source(address.to_owned())))
     }

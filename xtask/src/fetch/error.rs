@@ -14,6 +14,9 @@ pub enum SourceError {
     /// No connection: no such host, refused, or cut before an answer.
     #[error("could not connect: {0}")]
     Connect(String),
+    /// The host could not be connected to before, and why was told then.
+    #[error("`{0}` was out of reach before in this run")]
+    OutOfReach(String),
     /// The other side does not prove who it is, or does not speak TLS.
     #[error("no secure connection: {0}")]
     Tls(String),
@@ -203,13 +206,21 @@ pub enum FetchError {
     #[error(
         "offline, and not in the cache `{}`: {}\nhint: run `cargo xtask fetch` once without `--offline`",
         .cache.display(),
-        .missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        quoted(.missing)
     )]
     Offline {
         /// The files' names.
         missing: Vec<String>,
         /// The folder that was looked in.
         cache: PathBuf,
+    },
+    /// Programs are missing without which files cannot be had.
+    #[error("{}", lacks(.lacking, .unreachable))]
+    Lacking {
+        /// The programs.
+        lacking: Vec<Lacking>,
+        /// Why the hosts that have the same files are no help, a line each.
+        unreachable: Vec<String>,
     },
     /// A failure that no other source can mend.
     #[error("{from}: {error}")]
@@ -219,6 +230,17 @@ pub enum FetchError {
         /// What it said.
         error: SourceError,
     },
+}
+
+/// A program that is not on this machine, and what cannot be had without it.
+#[derive(Debug)]
+pub struct Lacking {
+    /// The program.
+    pub program: &'static str,
+    /// How to get it.
+    pub hint: &'static str,
+    /// The names of what only it could bring.
+    pub names: Vec<String>,
 }
 
 /// A source, and why it did not bring the file.
@@ -238,6 +260,20 @@ fn list(reasons: &[Reason]) -> String {
         let _ = write!(text, "\n  {from}: {}", error.to_string().replace('\n', "\n    "));
     }
     text + "\nhint: behind a firewall, set `HTTPS_PROXY`, or name a copy of the cache folder with `--mirror URL`"
+}
+
+/// A line for each program and for each host, and how to get the programs.
+fn lacks(lacking: &[Lacking], unreachable: &[String]) -> String {
+    let programs = lacking.iter().map(|Lacking { program, names, .. }| {
+        format!("`{program}` was not found, and this cannot be had without it: {}", quoted(names))
+    });
+    let hosts = unreachable.iter().map(|line| format!("  {line}"));
+    let hints = lacking.iter().map(|it| format!("hint: {}", it.hint));
+    programs.chain(hosts).chain(hints).collect::<Vec<_>>().join("\n")
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether `error` only says that no source could be reached or had the file, so that something else may
@@ -261,6 +297,7 @@ mod tests {
         let full = SourceError::DiskFull { path: PathBuf::from("f"), needed: 2, written: 1 };
         vec![
             (SourceError::Connect(String::new()), true, false),
+            (SourceError::OutOfReach(String::new()), false, false),
             (SourceError::Closed(String::new()), true, false),
             (SourceError::Stall(Duration::ZERO), true, false),
             (SourceError::CutShort { expected: 2, found: 1 }, true, false),

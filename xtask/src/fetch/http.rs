@@ -3,10 +3,12 @@
 mod answer;
 mod client;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, Read as _};
-use std::sync::Mutex;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Result;
 use reqwest::blocking::{Client, Response};
@@ -25,18 +27,35 @@ use crate::recipe::Redirects;
 /// A download that has come on by this much since it last failed is not counted as failing in a row.
 const HEADWAY: u64 = 1 << 20;
 
+/// How long a host may take to answer when all that is asked is whether it can be reached.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// What a source is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing stands in for it: a connection that fails is tried again.
+    Last,
+    /// Something else is tried next, and sooner than a host that cannot be connected to.
+    Followed,
+}
+
 /// The HTTP side of a fetcher.
 pub(super) struct Http {
     client: Client,
     timing: Timing,
-    /// Hosts that could not be connected to. Behind a firewall each vain attempt costs its full time, and
-    /// several files come from one host.
-    unreachable: Mutex<BTreeSet<String>>,
+    /// Hosts that could not be connected to, and as what they were asked. Behind a firewall each vain attempt costs its
+    /// full time, and several files come from one host.
+    unreachable: Mutex<BTreeMap<String, Standing>>,
 }
 
 impl Http {
-    pub(super) fn new(timing: Timing, redirects: Option<Redirects>) -> Result<Self> {
-        Ok(Self { client: client::build(&timing, redirects)?, timing, unreachable: Mutex::default() })
+    pub(super) fn new(
+        timing: Timing,
+        redirects: Option<Redirects>,
+        certificates: Option<&Path>,
+    ) -> Result<Self> {
+        let client = client::build(&timing, redirects, certificates)?;
+        Ok(Self { client, timing, unreachable: Mutex::default() })
     }
 
     /// Brings the file at `address` into its place in the cache. Call it under the entry's lock.
@@ -45,13 +64,14 @@ impl Http {
         address: &str,
         entry: &Entry,
         console: &Console,
+        standing: Standing,
     ) -> Result<(), SourceError> {
-        let url = self.reachable(address)?;
+        let url = self.reachable(address, standing)?;
         let mut progress = console.progress(&entry.name, entry.size);
         let mut part = Part::resume(entry)?;
         let mut trusted = part.written() == 0;
         loop {
-            if let Err(error) = self.persist(&url, &mut part, &mut progress) {
+            if let Err(error) = self.persist(&url, &mut part, &mut progress, standing) {
                 part.set_aside()?;
                 return Err(error);
             }
@@ -74,12 +94,13 @@ impl Http {
         address: &str,
         growing: &Entry,
         console: &Console,
+        standing: Standing,
         place: impl FnOnce(Digest) -> Entry,
     ) -> Result<Entry, SourceError> {
-        let url = self.reachable(address)?;
+        let url = self.reachable(address, standing)?;
         let mut progress = console.progress(&growing.name, growing.size);
         let mut part = Part::create(growing)?;
-        if let Err(error) = self.persist(&url, &mut part, &mut progress) {
+        if let Err(error) = self.persist(&url, &mut part, &mut progress, standing) {
             part.restart()?;
             part.set_aside()?;
             return Err(error);
@@ -87,26 +108,56 @@ impl Http {
         part.finish_under(place)
     }
 
-    /// The address, unless its host was out of reach before.
-    fn reachable(&self, address: &str) -> Result<Url, SourceError> {
-        let url =
-            Url::parse(address).map_err(|error| SourceError::Protocol(format!("`{address}`: {error}")))?;
-        let host = url.authority();
-        if self.unreachable.lock().is_ok_and(|hosts| hosts.contains(host)) {
-            return Err(SourceError::Connect(format!("`{host}` was out of reach before in this run")));
+    /// Whether the host of `address` can be connected to; `Ok` too if it takes long to say.
+    pub(super) fn probe(&self, address: &str) -> Result<(), SourceError> {
+        let url = self.reachable(address, Standing::Followed)?;
+        let root = url.join("/").unwrap_or_else(|_| url.clone());
+        match self.client.head(root).timeout(PROBE).send() {
+            Err(error) if !error.is_timeout() => {
+                let error = client::classify(&error, &self.timing);
+                let vain = matches!(error, SourceError::Connect(_) | SourceError::Tls(_));
+                if vain { Err(self.noted(&url, error, Standing::Followed)) } else { Ok(()) }
+            }
+            _ => Ok(()),
         }
-        Ok(url)
+    }
+
+    /// The address, unless its host was out of reach before. What nothing stands in for is asked once more.
+    fn reachable(&self, address: &str, standing: Standing) -> Result<Url, SourceError> {
+        let url = parse(address)?;
+        let host = host_of(&url);
+        let asked = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).get(&host).copied();
+        match asked {
+            Some(asked) if asked == Standing::Last || standing == Standing::Followed => {
+                Err(SourceError::OutOfReach(host))
+            }
+            _ => Ok(url),
+        }
     }
 
     /// Asks again and again, as long as that makes sense, and notes a host that is out of reach.
-    fn persist(&self, url: &Url, part: &mut Part<'_>, progress: &mut Progress) -> Result<(), SourceError> {
-        let outcome = self.ask_until_whole(url, part, progress);
-        if let Err(SourceError::Connect(_)) = &outcome
-            && let Ok(mut hosts) = self.unreachable.lock()
-        {
-            hosts.insert(url.authority().to_owned());
+    fn persist(
+        &self,
+        url: &Url,
+        part: &mut Part<'_>,
+        progress: &mut Progress,
+        standing: Standing,
+    ) -> Result<(), SourceError> {
+        self.ask_until_whole(url, part, progress, standing).map_err(|error| match error {
+            SourceError::Connect(_) | SourceError::Tls(_) => self.noted(url, error, standing),
+            error => error,
+        })
+    }
+
+    /// Notes that a host cannot be connected to. Of several that find out at once, one says why.
+    fn noted(&self, url: &Url, error: SourceError, standing: Standing) -> SourceError {
+        let host = host_of(url);
+        let mut hosts = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = hosts.get(&host).copied();
+        if before != Some(Standing::Last) {
+            hosts.insert(host.clone(), standing);
         }
-        outcome
+        if before.is_some() && standing == Standing::Followed { SourceError::OutOfReach(host) } else { error }
     }
 
     fn ask_until_whole(
@@ -114,7 +165,10 @@ impl Http {
         url: &Url,
         part: &mut Part<'_>,
         progress: &mut Progress,
+        standing: Standing,
     ) -> Result<(), SourceError> {
+        // A host that has answered may well do so again.
+        let mut insists = standing == Standing::Last;
         let mut failures = 0;
         let mut reached = part.written();
         loop {
@@ -124,7 +178,8 @@ impl Http {
             }
             reached = part.written();
             failures += 1;
-            if !error.worth_retrying() || failures >= self.timing.attempts {
+            insists |= !matches!(error, SourceError::Connect(_));
+            if !insists || !error.worth_retrying() || failures >= self.timing.attempts {
                 return Err(error);
             }
             let retry_after = match &error {
@@ -227,4 +282,19 @@ impl Http {
             _ => Ok(()),
         }
     }
+}
+
+fn parse(address: &str) -> Result<Url, SourceError> {
+    Url::parse(address).map_err(|error| SourceError::Protocol(format!("`{address}`: {error}")))
+}
+
+/// The host, and the port where it is an unusual one, without a password that an address may have.
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The host of an address.
+pub(super) fn host(address: &str) -> String {
+    parse(address).map_or_else(|_| address.to_owned(), |url| host_of(&url))
 }

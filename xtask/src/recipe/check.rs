@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
-    BenchRecipe, ContestantRecipe, DnsmosRecipe, EdgesRecipe, NpmMembers, PluginRecipes, Recipe,
+    BenchRecipe, ContestantRecipe, DnsmosRecipe, EdgesRecipe, NpmMembers, NpzMembers, PluginRecipes, Recipe,
     RuntimeRecipe, RuntimeSource, Source, SourceFile, StaticInt8Recipe, VoiceSource,
 };
 use crate::fidelity::{self, Opinion};
@@ -119,16 +119,34 @@ impl Recipe {
         for name in voices.sha256.keys() {
             file_name("voices.sha256", name)?;
         }
-        for VoiceSource { npm: NpmMembers { package: name, version, member } } in &voices.sources {
-            package("`voices.source.npm`", name, version)?;
-            member_path("`voices.source.npm`", member)?;
-            ensure!(
-                member.contains("{name}"),
-                "`voices.source.npm.member`: expected `{{name}}` in it, found `{member}`"
-            );
+        for source in &voices.sources {
+            let (key, member) = match source {
+                VoiceSource::Npz(npz) => {
+                    check_npz(npz, voices.bytes)?;
+                    ("voices.source.npz", &npz.member)
+                }
+                VoiceSource::Npm(NpmMembers { package: name, version, member }) => {
+                    package("`voices.source.npm`", name, version)?;
+                    ("voices.source.npm", member)
+                }
+            };
+            member_path(&format!("`{key}`"), member)?;
+            ensure!(member.contains("{name}"), "`{key}.member`: expected `{{name}}` in it, found `{member}`");
         }
         Ok(())
     }
+}
+
+fn check_npz(npz: &NpzMembers, voice: u64) -> Result<()> {
+    let NpzMembers { https: address, bytes, shape, .. } = npz;
+    https("`voices.source.npz.https`", address)?;
+    file_name("voices.source.npz.https", npz.file_name())?;
+    ensure!(*bytes > 0, "`voices.source.npz.bytes`: expected more than 0");
+    ensure!(
+        npz.array_bytes() == Some(voice),
+        "`voices.source.npz.shape`: expected float32 of {voice} bytes, as `voices.bytes` says, found {shape:?}"
+    );
+    Ok(())
 }
 
 /// What every list of files must satisfy.

@@ -2,10 +2,10 @@
 
 use xtask::failure::exit_code;
 use xtask::fetch::{Origin, RedirectRefused, SourceError};
-use xtask::recipe::Redirects;
+use xtask::recipe::{Redirects, Source};
 
 use crate::support::server::{Reply, Server};
-use crate::support::{Bench, TIMING, body, file, message, reasons};
+use crate::support::{Bench, NOWHERE, TIMING, body, file, message, reasons};
 
 #[test]
 fn a_file_comes_once_and_stays() {
@@ -46,7 +46,7 @@ fn a_wrong_digest_ends_the_run() {
         move |_, _| Reply::whole(&other)
     });
     let next = Server::start(move |_, _| Reply::whole(&body));
-    file.sources = vec![xtask::recipe::Source::Https(next.https())];
+    file.sources = vec![Source::Https(next.https())];
     let bench = Bench::new();
 
     let error = bench.mirrored(&server.http()).file(&file).unwrap_err();
@@ -164,6 +164,61 @@ fn a_host_out_of_reach_is_not_tried_for_each_file() {
 }
 
 #[test]
+fn a_host_out_of_reach_is_told_of_in_one_line_where_something_else_is_next() {
+    let server = Server::start(|_, _| Reply::whole(b"body"));
+    let bench = Bench::new();
+    // The mirror is nowhere, and then there is a host that speaks no TLS.
+    let fetcher = bench.mirrored("http://127.0.0.1:1");
+    let mut file = file(b"body");
+    file.sources = vec![Source::Https(format!("{}/file", server.https()))];
+    let error = fetcher.file_if_in_reach(&file).unwrap_err();
+    assert!(xtask::fetch::is_unavailable(&error));
+    let said = bench.said();
+    let lines: Vec<_> = said.lines().collect();
+    let next = server.https().replace("https://", "");
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[0].starts_with("`127.0.0.1:1` cannot be reached (Connection refused"), "{said}");
+    assert!(lines[0].ends_with(&format!("); asking `{next}` instead")), "{said}");
+    assert!(lines[1].starts_with(&format!("`{next}` cannot be reached (")), "{said}");
+    assert!(lines[1].ends_with("); using other sources"), "{said}");
+
+    let again = fetcher.file_if_in_reach(&file).unwrap_err();
+    assert!(
+        matches!(reasons(&again)[..], [SourceError::OutOfReach(_), SourceError::OutOfReach(_)]),
+        "{again:#}"
+    );
+    assert_eq!((bench.said(), server.connections()), (said, 1));
+}
+
+#[test]
+fn the_last_source_is_insisted_on_though_its_host_was_out_of_reach_before() {
+    let bench = Bench::new();
+    let fetcher = bench.fetcher(|_| {});
+    fetcher.file_if_in_reach(&file(b"one")).unwrap_err();
+    assert_eq!(bench.said().matches("again in").count(), 0);
+    let error = fetcher.file(&file(b"two")).unwrap_err();
+    assert!(matches!(reasons(&error)[..], [SourceError::Connect(_)]), "{error:#}");
+    assert_eq!(bench.said().matches("again in").count(), 2);
+    fetcher.file(&file(b"three")).unwrap_err();
+    assert_eq!(bench.said().matches("again in").count(), 2);
+}
+
+#[test]
+fn a_host_that_has_answered_is_asked_again_whatever_is_next() {
+    let body = body(10_000);
+    let mut file = file(&body);
+    let server = Server::start(move |number, _| match number {
+        0 => Reply::status(503),
+        1 => Reply::cut(&body, 5_000),
+        _ => Reply::whole(&body),
+    });
+    file.sources = vec![Source::Https(NOWHERE.to_owned())];
+    let bench = Bench::new();
+    bench.mirrored(&server.http()).file_if_in_reach(&file).unwrap();
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
 fn redirects_are_followed_up_to_ten() {
     let body = body(10_000);
     let file = file(&body);
@@ -211,7 +266,7 @@ fn a_failure_of_tls_is_not_retried() {
 fn plain_http_is_for_mirrors_only() {
     let server = Server::start(|_, _| Reply::whole(b"body"));
     let mut file = file(b"body");
-    file.sources = vec![xtask::recipe::Source::Https(format!("{}/file", server.http()))];
+    file.sources = vec![Source::Https(format!("{}/file", server.http()))];
     let error = Bench::new().fetcher(|_| {}).file(&file).unwrap_err();
     assert!(message(&error).contains("only a mirror may be asked over plain http"), "{error:#}");
     assert_eq!(server.connections(), 0);

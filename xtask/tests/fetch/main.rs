@@ -6,6 +6,8 @@ mod support;
 mod artifact;
 mod cache;
 mod http;
+mod npz;
 mod packages;
 mod resume;
 mod runtime;
+mod wanted;

@@ -158,7 +158,7 @@ fn voices() -> Recipe {
         bytes: 4,
         licence: "MIT".to_owned(),
         attribution: "nobody".to_owned(),
-        sources: vec![VoiceSource { npm }],
+        sources: vec![VoiceSource::Npm(npm)],
         sha256,
     };
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/kokoro-v1.0.toml");

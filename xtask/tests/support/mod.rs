@@ -63,6 +63,7 @@ impl Bench {
             redirects: None,
             onnxruntime: None,
             search_path: Some(self.folder.path().join("no-programs").into_os_string()),
+            certificates: None,
             timing: TIMING,
             console: Console::lines(move |line| said.lock().unwrap().push(line.to_owned())),
         };

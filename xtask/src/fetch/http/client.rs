@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -16,10 +17,14 @@ use crate::recipe::Redirects;
 
 const MOST_REDIRECTS: usize = 10;
 
-pub(super) fn build(timing: &Timing, redirects: Option<Redirects>) -> Result<Client> {
+pub(super) fn build(
+    timing: &Timing,
+    redirects: Option<Redirects>,
+    certificates: Option<&Path>,
+) -> Result<Client> {
     Client::builder()
         .user_agent(concat!("kokoro-model/", env!("CARGO_PKG_VERSION")))
-        .tls_backend_preconfigured(tls()?)
+        .tls_backend_preconfigured(tls(certificates)?)
         .connect_timeout(timing.connect)
         // In the blocking client this is the time for the head, then anew for each read of the body.
         .timeout(timing.stall)
@@ -35,11 +40,16 @@ pub(super) fn build(timing: &Timing, redirects: Option<Redirects>) -> Result<Cli
 }
 
 /// Trusts Mozilla's roots, which come with the program so that a slim container needs none, and those of
-/// the machine, where a company's proxy has its own. Neither vouches for a file: its digest does.
-fn tls() -> Result<ClientConfig> {
+/// the machine, where a company's proxy has its own, or in place of the latter those of `certificates`. Neither vouches
+/// for a file: its digest does.
+fn tls(certificates: Option<&Path>) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let own = match certificates {
+        Some(file) => rustls_native_certs::load_certs_from_paths(Some(file), None),
+        None => rustls_native_certs::load_native_certs(),
+    };
+    roots.add_parsable_certificates(own.certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
