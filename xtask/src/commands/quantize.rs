@@ -196,10 +196,13 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
         fetcher.voices(&recipe, recipe.voice_names())?;
     }
     let judged = judge(args, workspace, &recipe, &fetcher, &base, &candidates, &guard)?;
-    let results = conclude(args, judged, candidates, &recipe, workspace)?;
+    let (results, lines) = conclude(args, judged, candidates, &recipe, workspace)?;
     let parts = guard.parts(&results, &locked);
-    if results.full && base.kind != BaseKind::Local {
+    if base.kind != BaseKind::Local {
         keep(&parts, &artifacts)?;
+    }
+    if !lines.is_empty() {
+        return Err(anyhow!("{}", lines.join("\n")).context(Failure::Gate));
     }
     guard.write(parts)
 }
@@ -360,14 +363,14 @@ fn judge(
     judge.all(candidates.into_iter())
 }
 
-/// Puts each candidate where it belongs, writes results and report, and says no if a gate did.
+/// Puts each candidate where it belongs, writes results and report, and returns them with what gates that said no said.
 fn conclude(
     args: &QuantizeArgs,
     Judged { mut results, failures }: Judged,
     candidates: Vec<(SchemeName, Artifact)>,
     recipe: &Recipe,
     workspace: &Workspace,
-) -> Result<Results> {
+) -> Result<(Results, Vec<String>)> {
     let (artifacts, console) = (workspace.artifacts(), workspace.console());
     let refused: Vec<SchemeName> = failures.iter().map(|failure| failure.scheme).collect();
     let elsewhere = results.provider_failures();
@@ -387,12 +390,8 @@ fn conclude(
     report::write(&results, &artifacts, &artifacts.report())?;
     show(args, &results, &artifacts)?;
     // A refusal on another provider is that provider's: what the CPU's gates let pass is chosen all the same.
-    let lines: Vec<String> =
-        failures.into_iter().flat_map(|failure| failure.lines).chain(elsewhere).collect();
-    if lines.is_empty() {
-        return Ok(results);
-    }
-    Err(anyhow!("{}", lines.join("\n")).context(Failure::Gate))
+    let lines = failures.into_iter().flat_map(|failure| failure.lines).chain(elsewhere).collect();
+    Ok((results, lines))
 }
 
 /// Leaves the parts of a proof in the artifacts folder, for `prove --join`.
