@@ -317,8 +317,7 @@ impl<'a> Judge<'a> {
             });
         }
         if self.gates.contains(&Gate::Smoke) {
-            let full = self.question.scope == Scope::Full;
-            let smoke = self.hear(&one.subject, if full { Extent::Full } else { Extent::Short })?;
+            let smoke = self.hear(&one.subject, self.extent(one))?;
             one.gates.smoke = Some(smoke.report);
             one.gates.spoken = smoke.spoken;
         }
@@ -333,6 +332,17 @@ impl<'a> Judge<'a> {
         let thresholds = one.scheme.thresholds(self.recipe);
         let (runtime, folder) = (&self.engine.runtime, &self.folders.profile);
         provider_gate(runtime, &one.subject, thresholds, sentence, folder, self.progress)
+    }
+
+    /// The longest input takes as long as all else together, so of what is proved only the candidate that the recipe would
+    /// have first says it.
+    fn extent(&self, one: &One<'_>) -> Extent {
+        let first = self.recipe.choose.first().is_some_and(|name| name == one.scheme.as_str());
+        match self.question.scope {
+            Scope::Full => Extent::Full,
+            Scope::Quick if one.proved.is_some() && !first => Extent::Sentences,
+            Scope::Quick => Extent::Short,
+        }
     }
 
     /// A base that the recipe knows by its digest is heard for the recordings; one of the user's own is judged.
