@@ -143,11 +143,15 @@ fn levels<T>(values: &[f32], view: Channels, scales: &[f32], range: Range, to: f
 ///
 /// Adding and subtracting 1.5 · 2²³ leaves no room for a fraction in an f32, so the hardware's own rounding
 /// (ties to even) does the work: exact below 2²², on every target, and vectorized even where there is no
-/// rounding instruction.
+/// rounding instruction. So are the two comparisons; `clamp` may panic, which keeps a loop from being vectorized.
+#[inline]
 fn level(ratio: f32, range: Range) -> f32 {
     const NO_FRACTION: f32 = 12_582_912.0;
     let largest = f32::from(range.largest);
-    (ratio.clamp(-largest - 1.0, largest) + NO_FRACTION) - NO_FRACTION
+    let least = -largest - 1.0;
+    let ratio = if ratio < least { least } else { ratio };
+    let ratio = if ratio > largest { largest } else { ratio };
+    (ratio + NO_FRACTION) - NO_FRACTION
 }
 
 /// Per channel, the scale with the least squared error `Σ (w − q·s)²`.
@@ -169,55 +173,84 @@ fn least_squares_scale(values: &[f32], full: f32, range: Range) -> f32 {
     const STEPS: u8 = 16;
     const STEP: f32 = 0.02;
     const REFINEMENTS: usize = 4;
-    let mut best = Fit::new(values, full, range);
+    let channel = Channel::new(values, range);
+    let (mut best, mut least) = (full, channel.error(full, f32::INFINITY));
     for step in 1..STEPS {
-        best = best.better(Fit::new(values, full * (1.0 - STEP * f32::from(step)), range));
+        let scale = full * (1.0 - STEP * f32::from(step));
+        let error = channel.error(scale, least);
+        if error < least {
+            (best, least) = (scale, error);
+        }
     }
     for _ in 0..REFINEMENTS {
-        let refined = Fit::new(values, best.least_squares, range);
-        if refined.error >= best.error {
+        let scale = channel.refined(best);
+        let error = channel.error(scale, least);
+        if error >= least {
             break;
         }
-        best = refined;
+        (best, least) = (scale, error);
     }
-    best.scale
+    best
 }
 
-/// How well one scale fits one channel.
-#[derive(Clone, Copy)]
-struct Fit {
-    scale: f32,
-    error: f32,
-    least_squares: f32,
+/// Sums that run side by side: each takes every eighth value.
+type Lanes = [f32; 8];
+
+/// The values of one channel, in blocks as long as there are lanes.
+struct Channel<'a> {
+    blocks: &'a [Lanes],
+    /// Those that fill no block, and zeros, which are on every grid and add nothing.
+    rest: Lanes,
+    range: Range,
 }
 
-impl Fit {
-    fn new(values: &[f32], scale: f32, range: Range) -> Self {
-        let (blocks, rest) = values.as_chunks::<8>();
-        let (mut error, mut product, mut square) = ([0f32; 8], [0f32; 8], [0f32; 8]);
-        let mut add = |lane: usize, value: f32| {
-            let q = level(value / scale, range);
-            let difference = value - q * scale;
-            error[lane] += difference * difference;
-            product[lane] += value * q;
-            square[lane] += q * q;
-        };
-        for block in blocks {
-            for (lane, &value) in block.iter().enumerate() {
-                add(lane, value);
+impl<'a> Channel<'a> {
+    fn new(values: &'a [f32], range: Range) -> Self {
+        let (blocks, tail) = values.as_chunks();
+        let mut rest = Lanes::default();
+        rest[..tail.len()].copy_from_slice(tail);
+        Self { blocks, rest, range }
+    }
+
+    /// The squared error that `scale` makes. A sum that has reached `limit` is returned as it is, since squares make it no
+    /// smaller.
+    fn error(&self, scale: f32, limit: f32) -> f32 {
+        // So many that to look at the sum costs nothing beside them.
+        const BLOCKS: usize = 16;
+        let mut sums = Lanes::default();
+        for blocks in self.blocks.chunks(BLOCKS) {
+            for block in blocks {
+                self.add_errors(block, scale, &mut sums);
+            }
+            let sum = sums.iter().sum();
+            if sum >= limit {
+                return sum;
             }
         }
-        for (lane, &value) in rest.iter().enumerate() {
-            add(lane, value);
-        }
-        let sum = |lanes: [f32; 8]| lanes.iter().sum::<f32>();
-        let least_squares = sum(product) / sum(square);
-        let usable = least_squares.is_normal() && least_squares > 0.0;
-        Self { scale, error: sum(error), least_squares: if usable { least_squares } else { scale } }
+        self.add_errors(&self.rest, scale, &mut sums);
+        sums.iter().sum()
     }
 
-    fn better(self, other: Self) -> Self {
-        if other.error < self.error { other } else { self }
+    #[inline]
+    fn add_errors(&self, block: &Lanes, scale: f32, sums: &mut Lanes) {
+        for (sum, &value) in sums.iter_mut().zip(block) {
+            let difference = value - level(value / scale, self.range) * scale;
+            *sum += difference * difference;
+        }
+    }
+
+    /// The scale with the least error for the levels that `scale` gives; `scale` itself where that is no number.
+    fn refined(&self, scale: f32) -> f32 {
+        let (mut products, mut squares) = (Lanes::default(), Lanes::default());
+        for block in self.blocks.iter().chain([&self.rest]) {
+            for ((product, square), &value) in products.iter_mut().zip(&mut squares).zip(block) {
+                let level = level(value / scale, self.range);
+                *product += value * level;
+                *square += level * level;
+            }
+        }
+        let refined = products.iter().sum::<f32>() / squares.iter().sum::<f32>();
+        if refined.is_normal() && refined > 0.0 { refined } else { scale }
     }
 }
 

@@ -38,12 +38,14 @@ impl Input {
         let weight: Vec<f64> = importance(channels.len(), readers);
         let (zero, tight) = tight(channels, &weight);
 
-        let costs = |scales: &[f64]| Costs::new(scales, &variances, &weight, readers, weight_levels);
-        let mut best = costs(&tight);
+        let largest: Vec<Vec<f32>> = readers.iter().map(|reader| largest_taps(reader)).collect();
+        let readers: Vec<_> = readers.iter().copied().zip(&*largest).collect();
+        let costs = |scales: &[f64]| Costs::new(scales, &variances, &weight, &readers, weight_levels);
+        let mut now = costs(&tight);
+        let mut least = now.sum;
         let mut scales = tight.clone();
         let mut trial = tight.clone();
         for _ in 0..ROUNDS {
-            let now = costs(&trial);
             for (channel, scale) in trial.iter_mut().enumerate() {
                 if weight[channel] > 0.0 {
                     let balanced =
@@ -52,10 +54,10 @@ impl Input {
                     *scale = (balanced * *scale).sqrt().clamp(tight[channel], 64.0 * tight[channel]);
                 }
             }
-            let then = costs(&trial);
-            if then.sum < best.sum {
+            now = costs(&trial);
+            if now.sum < least {
                 scales.clone_from(&trial);
-                best = then;
+                least = now.sum;
             }
         }
         Self {
@@ -114,6 +116,12 @@ fn tight(channels: &[Channel], weight: &[f64]) -> (u8, Vec<f64>) {
     (zero, scales)
 }
 
+/// The largest magnitude of the taps from each input channel to each output channel, [outputs, per group].
+fn largest_taps(convolution: &Convolution<'_>) -> Vec<f32> {
+    let taps = convolution.weights.chunks_exact(convolution.kernel);
+    taps.map(|taps| taps.iter().fold(0f32, |largest, tap| largest.max(tap.abs()))).collect()
+}
+
 /// The squared error that some scales make, but for the factor 1/12.
 struct Costs {
     sum: f64,
@@ -122,22 +130,20 @@ struct Costs {
 }
 
 impl Costs {
+    /// The `readers` come with their [largest taps](largest_taps), which do not depend on scales.
     fn new(
         scales: &[f64],
         variances: &[f64],
         weight: &[f64],
-        readers: &[&Convolution<'_>],
+        readers: &[(&Convolution<'_>, &Vec<f32>)],
         weight_levels: u8,
     ) -> Self {
         let mut of_weights = vec![0.0; scales.len()];
-        for reader in readers {
-            for output in 0..reader.outputs {
+        for (reader, largest) in readers {
+            for (output, taps) in largest.chunks_exact(reader.per_group).enumerate() {
                 let first = reader.first_input(output);
-                let taps = reader.row(output).chunks_exact(reader.kernel);
-                let largest = taps.enumerate().fold(0.0f64, |largest, (at, taps)| {
-                    let tap = taps.iter().fold(0f32, |largest, tap| largest.max(tap.abs()));
-                    largest.max(f64::from(tap) * scales[first + at])
-                });
+                let folded = taps.iter().zip(&scales[first..]).map(|(&tap, scale)| f64::from(tap) * scale);
+                let largest = folded.fold(0.0f64, f64::max);
                 let step = largest / f64::from(weight_levels) / f64::from(reader.output_scales[output]);
                 let power = reader.kernel as f64 * step * step;
                 for sum in &mut of_weights[first..first + reader.per_group] {

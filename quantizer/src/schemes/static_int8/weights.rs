@@ -85,8 +85,14 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
+    /// Rounds half to even and clamps, still as a float: as `int8` does in f32, 1.5 · 2⁵² leaves no room for a fraction.
+    #[inline]
     fn level(&self, weight: f64, scale: f64) -> f64 {
-        (weight / scale).round_ties_even().clamp(-self.levels, self.levels)
+        const NO_FRACTION: f64 = 6_755_399_441_055_744.0;
+        let (ratio, levels) = (weight / scale, self.levels);
+        let ratio = if ratio < -levels { -levels } else { ratio };
+        let ratio = if ratio > levels { levels } else { ratio };
+        (ratio + NO_FRACTION) - NO_FRACTION
     }
 
     /// The scale with the least error, among those that leave room for the bias in 32 bits.
@@ -105,15 +111,37 @@ impl Row<'_> {
             return least.max(unit / 1024.0);
         }
         let tried = (0..STEPS).map(|step| full * (1.0 - STEP * f64::from(step)));
-        let errors = tried.filter(|&scale| scale >= least).map(|scale| (scale, self.error(scale)));
-        errors.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(full, |(scale, _)| scale)
+        let mut best = (full, f64::INFINITY);
+        let mut squares = vec![0.0; self.folded.len()];
+        for scale in tried.filter(|&scale| scale >= least) {
+            let error = self.error(scale, best.1, &mut squares);
+            if error < best.1 {
+                best = (scale, error);
+            }
+        }
+        best.0
     }
 
-    fn error(&self, scale: f64) -> f64 {
-        let channel = |(taps, power): (&[f64], &f64)| {
-            let square = |&weight: &f64| (weight - self.level(weight, scale) * scale).powi(2);
-            power * taps.iter().map(square).sum::<f64>()
-        };
-        self.folded.chunks_exact(self.kernel).zip(self.power).map(channel).sum()
+    /// The squared error that `scale` makes. A sum that has reached `limit` is returned as it is, since no channel makes it
+    /// smaller. `squares` is room for as many numbers as there are weights.
+    fn error(&self, scale: f64, limit: f64, squares: &mut [f64]) -> f64 {
+        // So many that the loop over their weights, which is vectorized, is a long one.
+        const CHANNELS: usize = 32;
+        let weights = self.folded.chunks(CHANNELS * self.kernel);
+        let squares = squares.chunks_mut(CHANNELS * self.kernel);
+        let mut sum = 0.0;
+        for ((weights, squares), power) in weights.zip(squares).zip(self.power.chunks(CHANNELS)) {
+            for (square, &weight) in squares.iter_mut().zip(weights) {
+                let difference = weight - self.level(weight, scale) * scale;
+                *square = difference * difference;
+            }
+            for (taps, power) in squares.chunks_exact(self.kernel).zip(power) {
+                sum += power * taps.iter().sum::<f64>();
+            }
+            if sum >= limit {
+                break;
+            }
+        }
+        sum
     }
 }
