@@ -3,9 +3,11 @@
 //! A file appears under its name only when it is whole. A new candidate waits in `staged/` until the gates
 //! have spoken; what was chosen before stays in place until then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 use kokoro_model::{Chosen, ChosenFor, Evidence, Metadata};
@@ -20,10 +22,20 @@ pub const PREPARED: &str = "prepared";
 /// The file that says which artifact is embedded.
 pub const CHOSEN: &str = "chosen.json";
 
-/// The folder that build.rs reads from.
+/// The folder that build.rs reads from. Clones are one folder, of which each large file is hashed once, unless it changes: a run
+/// has the folder to itself as long as it holds its [lock](Artifacts::lock).
 #[derive(Debug, Clone)]
 pub struct Artifacts {
     folder: PathBuf,
+    seen: Arc<Mutex<HashMap<PathBuf, Seen>>>,
+}
+
+/// A file as it was when it was hashed.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    bytes: u64,
+    changed: SystemTime,
+    sha256: Digest,
 }
 
 /// An `.onnx` file with what is known of it.
@@ -74,7 +86,7 @@ impl Artifact {
 impl Artifacts {
     /// The folder, which need not exist yet.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, seen: Arc::default() }
     }
 
     /// The folder.
@@ -135,7 +147,7 @@ impl Artifacts {
     /// # Errors
     /// A file that is there cannot be read.
     pub fn find(&self, base: &str, scheme: &str) -> Result<Option<Artifact>> {
-        find_in(&self.folder, base, scheme)
+        self.find_in(&self.folder, base, scheme)
     }
 
     /// As [`Self::find`], among the candidates that still wait for the gates.
@@ -143,7 +155,53 @@ impl Artifacts {
     /// # Errors
     /// As [`Self::find`].
     pub fn find_staged(&self, base: &str, scheme: &str) -> Result<Option<Artifact>> {
-        find_in(&self.staged(), base, scheme)
+        self.find_in(&self.staged(), base, scheme)
+    }
+
+    fn find_in(&self, folder: &Path, base: &str, scheme: &str) -> Result<Option<Artifact>> {
+        let path = folder.join(file_name(base, scheme));
+        let json = path.with_extension("json");
+        if !path.exists() || !json.exists() {
+            return Ok(None);
+        }
+        // Metadata of another version is no error: the artifact is simply made again.
+        let Ok(metadata) = read_json::<Metadata>(&json) else { return Ok(None) };
+        let artifact = Artifact { metadata, path };
+        let good =
+            self.is_good(&artifact.path, &artifact.metadata.sha256)? && self.has_its_prepared(&artifact)?;
+        Ok(good.then_some(artifact))
+    }
+
+    /// Whether there is a file with these bytes.
+    fn is_good(&self, path: &Path, sha256: &str) -> io::Result<bool> {
+        Ok(path.exists() && self.digest(path)?.to_string() == sha256)
+    }
+
+    /// Whether the `.prepared` file is the one that the metadata names.
+    fn has_its_prepared(&self, artifact: &Artifact) -> io::Result<bool> {
+        match &artifact.metadata.prepared {
+            Some(prepared) => self.is_good(&artifact.path.with_extension(PREPARED), &prepared.sha256),
+            None => Ok(true),
+        }
+    }
+
+    /// The digest of a file; of a large one that taken before, if size and time of its last change are the same.
+    fn digest(&self, path: &Path) -> io::Result<Digest> {
+        // Less is hashed sooner than a clock of files ticks.
+        const LARGE: u64 = 1 << 20;
+        let file = fs_err::metadata(path)?;
+        let (bytes, changed) = (file.len(), file.modified()?);
+        if bytes < LARGE {
+            return Digest::of_file(path);
+        }
+        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = seen().get(path).copied();
+        if let Some(known) = known.filter(|known| (known.bytes, known.changed) == (bytes, changed)) {
+            return Ok(known.sha256);
+        }
+        let sha256 = Digest::of_file(path)?;
+        seen().insert(path.to_path_buf(), Seen { bytes, changed, sha256 });
+        Ok(sha256)
     }
 
     /// Writes a candidate, its `.prepared` file and its metadata into `staged/`. `describe` gets the file that `write`
@@ -221,8 +279,8 @@ impl Artifacts {
         let mut chosen: Chosen = read_json(&self.folder.join(CHOSEN))?;
         let mut stands = BTreeMap::new();
         for (provider, entry) in chosen.providers {
-            let file = is_good(&self.folder.join(&entry.file), &entry.sha256)?;
-            if file && is_good(&self.folder.join(&entry.metadata), &entry.metadata_sha256)? {
+            let file = self.is_good(&self.folder.join(&entry.file), &entry.sha256)?;
+            if file && self.is_good(&self.folder.join(&entry.metadata), &entry.metadata_sha256)? {
                 stands.insert(provider, entry);
             }
         }
@@ -242,38 +300,12 @@ impl Artifacts {
         }
         let chosen: Chosen = read_json(&path)?;
         let [path, json] = [&chosen.file, &chosen.metadata].map(|name| self.folder.join(name));
-        if !is_good(&path, &chosen.sha256)? || !is_good(&json, &chosen.metadata_sha256)? {
+        if !self.is_good(&path, &chosen.sha256)? || !self.is_good(&json, &chosen.metadata_sha256)? {
             return Ok(None);
         }
         let artifact = Artifact { metadata: read_json(&json)?, path };
-        Ok(has_its_prepared(&artifact)?.then_some(artifact))
+        Ok(self.has_its_prepared(&artifact)?.then_some(artifact))
     }
-}
-
-/// Whether there is a file with these bytes.
-fn is_good(path: &Path, sha256: &str) -> io::Result<bool> {
-    Ok(path.exists() && Digest::of_file(path)?.to_string() == sha256)
-}
-
-/// Whether the `.prepared` file is the one that the metadata names.
-fn has_its_prepared(artifact: &Artifact) -> io::Result<bool> {
-    match &artifact.metadata.prepared {
-        Some(prepared) => is_good(&artifact.path.with_extension(PREPARED), &prepared.sha256),
-        None => Ok(true),
-    }
-}
-
-fn find_in(folder: &Path, base: &str, scheme: &str) -> Result<Option<Artifact>> {
-    let path = folder.join(file_name(base, scheme));
-    let json = path.with_extension("json");
-    if !path.exists() || !json.exists() {
-        return Ok(None);
-    }
-    // Metadata of another version is no error: the artifact is simply made again.
-    let Ok(metadata) = read_json::<Metadata>(&json) else { return Ok(None) };
-    let artifact = Artifact { metadata, path };
-    let good = is_good(&artifact.path, &artifact.metadata.sha256)? && has_its_prepared(&artifact)?;
-    Ok(good.then_some(artifact))
 }
 
 fn move_to(artifact: Artifact, folder: &Path) -> Result<Artifact> {

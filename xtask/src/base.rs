@@ -1,6 +1,7 @@
 //! The base: the float model that candidates are made from and measured against.
 
 use std::io::Write as _;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -11,7 +12,7 @@ use quantizer::proto::ModelProto;
 
 use crate::digest::{Digest, HashingWriter};
 use crate::failure::Failure;
-use crate::fetch::{Console, Entry, Fetcher, Held, Size, Wanted, is_unavailable};
+use crate::fetch::{Console, Entry, Fetcher, Size, Wanted, is_unavailable};
 use crate::recipe::{Recipe, SourceFile};
 
 /// Which base to take.
@@ -38,17 +39,32 @@ pub struct BaseArgs {
     pub locked: bool,
 }
 
-/// A float model with the digest of its bytes.
-#[derive(Debug, Clone)]
-pub struct Base {
+/// Which float model is meant: all that has to be known of a base to tell whether an artifact was made from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseId {
     /// Its name, which file names of artifacts start with.
     pub name: String,
     /// Who vouches for it.
     pub kind: BaseKind,
+    /// The digest of its bytes.
+    pub sha256: Digest,
+}
+
+/// A float model.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// Which it is.
+    pub id: BaseId,
     /// The bytes of the `.onnx` file, verified; of one with external data, the whole as one file.
     pub bytes: Bytes,
-    /// Their digest.
-    pub sha256: Digest,
+}
+
+impl Deref for Base {
+    type Target = BaseId;
+
+    fn deref(&self) -> &BaseId {
+        &self.id
+    }
 }
 
 impl Base {
@@ -69,6 +85,30 @@ pub fn decode(name: &str, bytes: &Bytes) -> Result<ModelProto> {
     quantizer::model::decode(bytes.clone())
         .with_context(|| format!("`{name}` cannot be read"))
         .context(Failure::Model)
+}
+
+/// The base that [`obtain`] would bring, where that is known before its bytes are read: one that is asked for by name, or the
+/// one that the present artifacts were made from. `last` is the name of that one.
+pub fn pinned(args: &BaseArgs, recipe: &Recipe, last: Option<&str>) -> Option<BaseId> {
+    if args.model.is_some() {
+        return None;
+    }
+    let name = args.base.as_deref().or(last)?;
+    let restored = &recipe.base.restored;
+    if name == recipe.name {
+        return recipe.file(&recipe.base.official).ok().map(|file| official_id(recipe, file));
+    }
+    // `--locked` takes the restored base by name only.
+    (name == restored.name && (args.base.is_some() || !args.locked)).then(|| restored_id(recipe))
+}
+
+fn official_id(recipe: &Recipe, file: &SourceFile) -> BaseId {
+    BaseId { name: recipe.name.clone(), kind: BaseKind::Official, sha256: file.sha256 }
+}
+
+fn restored_id(recipe: &Recipe) -> BaseId {
+    let pinned = &recipe.base.restored;
+    BaseId { name: pinned.name.clone(), kind: BaseKind::Restored, sha256: pinned.sha256 }
 }
 
 /// The base that the command line asks for, by default the best that can be had.
@@ -158,8 +198,7 @@ pub fn from_sources(name: &str, recipe: &Recipe, fetcher: &Fetcher, console: &Co
     if name != pinned.name {
         return Err(unknown(name, recipe));
     }
-    let bytes = rebuild(recipe, fetcher, console)?;
-    Ok(Base { name: pinned.name.clone(), kind: BaseKind::Restored, bytes, sha256: pinned.sha256 })
+    Ok(Base { id: restored_id(recipe), bytes: rebuild(recipe, fetcher, console)? })
 }
 
 /// That a model of the user's own can be read and is not quantized yet: whoever quantizes twice loses twice, and measures
@@ -194,7 +233,7 @@ fn unknown(name: &str, recipe: &Recipe) -> anyhow::Error {
 fn official(recipe: &Recipe, read: impl FnOnce(&SourceFile) -> Result<Vec<u8>>) -> Result<Base> {
     let file = recipe.file(&recipe.base.official)?;
     let bytes = read(file)?;
-    Ok(Base { name: recipe.name.clone(), kind: BaseKind::Official, bytes: bytes.into(), sha256: file.sha256 })
+    Ok(Base { id: official_id(recipe, file), bytes: bytes.into() })
 }
 
 fn restored_entry(recipe: &Recipe, fetcher: &Fetcher) -> Entry {
@@ -209,9 +248,9 @@ fn restored(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Bas
     let waiting = || console.say(&format!("waiting for another run that rebuilds `{}`", pinned.name));
     let _lock = fetcher.cache().lock(&pinned.sha256.to_string(), waiting).context(Failure::Fetch)?;
     let path = entry.path();
-    let bytes = match entry.check().context(Failure::Fetch)? {
-        Held::Good => read_verified(&path, pinned.sha256)?,
-        Held::Nothing | Held::Corrupted(_) => {
+    let bytes = match entry.read().context(Failure::Fetch)? {
+        Some(bytes) => bytes.into(),
+        None => {
             let bytes = rebuild(recipe, fetcher, console)?;
             crate::files::write_atomically(&path, |file| file.write_all(&bytes))
                 .with_context(|| format!("cannot keep `{}`", path.display()))
@@ -219,7 +258,7 @@ fn restored(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Bas
             bytes
         }
     };
-    Ok(Base { name: pinned.name.clone(), kind: BaseKind::Restored, bytes, sha256: pinned.sha256 })
+    Ok(Base { id: restored_id(recipe), bytes })
 }
 
 fn rebuild(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Bytes> {
@@ -251,19 +290,6 @@ fn rebuild(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Byte
     Ok(bytes.into())
 }
 
-fn read_verified(path: &Path, expected: Digest) -> Result<Bytes> {
-    let bytes = fs_err::read(path).context(Failure::Fetch)?;
-    let found = Digest::of(&bytes);
-    if found != expected {
-        return Err(anyhow!(
-            "`{}` changed while it was read\nexpected {expected}\nfound    {found}",
-            path.display()
-        )
-        .context(Failure::Fetch));
-    }
-    Ok(bytes.into())
-}
-
 /// A model of the user's. External payloads are brought in, and then the digest is that of the whole.
 fn local(path: &Path) -> Result<Base> {
     let bytes = Bytes::from(fs_err::read(path).context(Failure::Usage)?);
@@ -288,7 +314,7 @@ fn local(path: &Path) -> Result<Base> {
     };
     let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
     let sha256 = Digest::of(&bytes);
-    Ok(Base { name, kind: BaseKind::Local, bytes, sha256 })
+    Ok(Base { id: BaseId { name, kind: BaseKind::Local, sha256 }, bytes })
 }
 
 /// Reads an external payload, unless a symbolic link leads out of the model's folder.

@@ -13,7 +13,6 @@
 //! Every number stands beside the noise floor: the same measured of an exact rewrite of the base, which differs from
 //! it in nothing but rounding.
 
-mod crew;
 mod dnsmos;
 mod gate;
 mod kept;

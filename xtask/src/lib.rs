@@ -8,6 +8,7 @@ pub mod choice;
 pub mod commands;
 pub mod coreml;
 pub mod corpus;
+mod crew;
 pub mod describe;
 pub mod difference;
 pub mod digest;

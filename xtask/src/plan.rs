@@ -14,7 +14,7 @@ use quantizer::rewrite::{self, Pass};
 use regex::Regex;
 
 pub use self::file::{Calibration, EXTENSION, PlanBase, ranges_path};
-use crate::base::Base;
+use crate::base::BaseId;
 use crate::corpus::Corpus;
 use crate::digest::Digest;
 use crate::failure::Failure;
@@ -88,7 +88,7 @@ impl Plan {
     ///
     /// # Errors
     /// What differs, with both digests.
-    pub fn check(&self, base: &Base, corpus: &Corpus) -> Result<()> {
+    pub fn check(&self, base: &BaseId, corpus: &Corpus) -> Result<()> {
         let PlanBase { name, sha256 } = &self.base;
         ensure!(
             *sha256 == base.sha256,

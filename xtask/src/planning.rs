@@ -1,11 +1,11 @@
 //! Which plan a base is quantized by: the committed one, one that was made for the base before, or one made now.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use quantizer::rewrite::PASSES;
 
-use crate::base::Base;
+use crate::base::{Base, BaseId};
 use crate::calibrate::{Calibration, Calibrator};
 use crate::corpus::Corpus;
 use crate::failure::Failure;
@@ -39,6 +39,32 @@ impl<'a> Planner<'a> {
         Ok(Self { workspace, recipe, fetcher, corpus: workspace.corpus(recipe)?, threads })
     }
 
+    /// The plan for `base` that [`Self::obtain`] would return without calibrating, if there is one.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a plan that cannot be read.
+    pub fn find(&self, base: &BaseId, given: Option<&Path>, locked: bool) -> Result<Option<Plan>> {
+        let (_, plan) = self.committed(given)?;
+        if let Some(plan) = plan.filter(|plan| plan.check(base, &self.corpus).is_ok()) {
+            return Ok(Some(plan));
+        }
+        Ok(if locked { None } else { self.own(base) })
+    }
+
+    /// The plan that is tried first, and where it is looked for.
+    fn committed(&self, given: Option<&Path>) -> Result<(PathBuf, Option<Plan>)> {
+        let path = given.map_or_else(|| self.workspace.plan(self.recipe), Path::to_path_buf);
+        let plan = if given.is_some() || path.exists() { Some(Plan::load(&path)?) } else { None };
+        Ok((path, plan))
+    }
+
+    /// The plan that was made of `base` by the way, if it is what would be made now.
+    fn own(&self, base: &BaseId) -> Option<Plan> {
+        // One that is damaged is as good as none.
+        let own = Plan::load(&self.workspace.artifacts().plan(&base.name)).ok();
+        own.filter(|plan| self.is_current(plan, base))
+    }
+
     /// The plan for `base`: the `given` one, or the committed one, if it is of that base; else, unless `locked`, one from
     /// the artifacts folder, made now if there is none yet.
     ///
@@ -46,10 +72,8 @@ impl<'a> Planner<'a> {
     /// [`Failure::Usage`] for a plan that cannot be read, and if `locked` for one that is of another base or not there;
     /// those of [`Self::make`].
     pub fn obtain(&self, base: &Base, given: Option<&Path>, locked: bool) -> Result<Plan> {
-        let committed = self.workspace.plan(self.recipe);
-        let path = given.unwrap_or(&committed);
+        let (path, plan) = self.committed(given)?;
         let shown = path.display();
-        let plan = if given.is_some() || path.exists() { Some(Plan::load(path)?) } else { None };
         let differs = match plan.as_ref().map(|plan| plan.check(base, &self.corpus)) {
             Some(Ok(())) => return plan.context("a plan was checked that is not there"),
             Some(Err(differs)) => differs.to_string(),
@@ -64,8 +88,7 @@ impl<'a> Planner<'a> {
         }
         let console = self.workspace.console();
         let own = self.workspace.artifacts().plan(&base.name);
-        // One that is damaged is as good as none.
-        if let Some(plan) = Plan::load(&own).ok().filter(|plan| self.is_current(plan, base)) {
+        if let Some(plan) = self.own(base) {
             console.say(&format!("{differs}, so `{}` is taken", own.display()));
             return Ok(plan);
         }
@@ -76,7 +99,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether a plan that was made by the way is what would be made now.
-    fn is_current(&self, plan: &Plan, base: &Base) -> bool {
+    fn is_current(&self, plan: &Plan, base: &BaseId) -> bool {
         plan.check(base, &self.corpus).is_ok()
             && plan.tool == quantizer::VERSION
             && plan.calibration.clip_ratios == self.recipe.scheme.static_int8.clip_ratios

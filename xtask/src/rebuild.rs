@@ -5,16 +5,16 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow};
 use serde::Serialize;
 
-use crate::artifacts::{Artifact, Artifacts, PREPARED};
-use crate::base::{self, Base};
+use crate::artifacts::{Artifacts, PREPARED};
+use crate::base;
 use crate::difference;
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::fetch::{Fetcher, Wanted};
 use crate::lock::{Difference, Lock, LockedArtifact};
-use crate::make::MadeOf;
+use crate::make::{Made, Maker};
 use crate::planning::Planner;
-use crate::recipe::{Recipe, RuntimeRecipe};
+use crate::recipe::RuntimeRecipe;
 use crate::scheme::SchemeName;
 use crate::workspace::Workspace;
 
@@ -90,75 +90,74 @@ pub fn rebuild(workspace: &Workspace, fetcher: &Fetcher, base: Option<&str>) -> 
     };
     let scratch = tempfile::Builder::new().prefix("kokoro-model-verify-").tempdir();
     let scratch = scratch.context("no folder to make the artifacts in")?;
-    let rebuilder = Rebuilder { workspace, fetcher, recipe: &recipe, scratch: scratch.path() };
     let console = workspace.console();
     let runtime = RuntimeRecipe::load(&workspace.runtime_recipe())?;
     for name in names {
         let base = fetcher.prefetch(&[Wanted::Runtime(&runtime)], || {
             base::from_sources(name, &recipe, fetcher, &console)
         })?;
-        for (scheme, locked) in &lock.base[name].artifact {
-            rebuilt.files.extend(rebuilder.compare(&base, scheme, locked)?);
-        }
+        let locked = &lock.base[name].artifact;
+        let schemes = locked.keys().map(|scheme| known(scheme)).collect::<Result<Vec<_>>>()?;
+        let plan = if schemes.iter().any(|scheme| scheme.takes_a_plan()) {
+            Some(Planner::new(workspace, &recipe, fetcher, 0)?.obtain(&base, None, true)?)
+        } else {
+            None
+        };
+        let artifacts = Artifacts::new(scratch.path().join(name));
+        let (base, recipe, plan, artifacts) = (&base, &recipe, plan.as_ref(), &artifacts);
+        let maker = Maker { base, recipe, plan, workspace, fetcher, artifacts };
+        let files = maker.each(&schemes, |made| compare(&made, &locked[made.scheme.as_str()], workspace))?;
+        rebuilt.files.extend(files.into_iter().flatten());
     }
     rebuilt.same = rebuilt.files.iter().all(|file| file.same);
     Ok(rebuilt)
 }
 
-/// What artifacts are made again with, and where.
-struct Rebuilder<'a> {
-    workspace: &'a Workspace,
-    fetcher: &'a Fetcher,
-    recipe: &'a Recipe,
-    scratch: &'a Path,
+fn known(scheme: &str) -> Result<SchemeName> {
+    let known = SchemeName::parse(scheme);
+    known.with_context(|| format!("there is no scheme `{scheme}`")).context(Failure::Usage)
 }
 
-impl Rebuilder<'_> {
-    /// Makes one artifact and compares its files.
-    fn compare(&self, base: &Base, scheme: &str, locked: &LockedArtifact) -> Result<Vec<RebuiltFile>> {
-        let Self { workspace, fetcher, recipe, scratch } = *self;
-        let known = SchemeName::parse(scheme);
-        let known =
-            known.with_context(|| format!("there is no scheme `{scheme}`")).context(Failure::Usage)?;
-        let busy = workspace.console().busy(&format!("making `{}` by {scheme} again", base.name));
-        let plan = if known.takes_a_plan() {
-            let planner = Planner::new(workspace, recipe, fetcher, 0)?;
-            Some(planner.obtain(base, None, true)?)
-        } else {
-            None
-        };
-        let folder = Artifacts::new(scratch.join(scheme));
-        let made_of = MadeOf { base, recipe, plan: plan.as_ref() };
-        let (made, _) = made_of.make(known, workspace, fetcher, &folder)?;
-        let digests = LockedArtifact::of(&made)?;
-        let files = [
-            self.file(&made, "onnx", locked.sha256, digests.sha256)?,
-            self.file(&made, PREPARED, locked.prepared, digests.prepared)?,
-            self.file(&made, "json", locked.metadata, digests.metadata)?,
-        ];
-        // The next one takes the room.
-        fs_err::remove_dir_all(folder.folder())?;
-        let same = if files.iter().all(|file| file.same) { "the same" } else { "not the same" };
-        busy.done(&format!("made `{}` by {scheme} again, {same},", base.name));
-        Ok(files.into())
+/// Compares the files of an artifact that was made again, and removes them: the next one takes the room.
+fn compare(made: &Made, locked: &LockedArtifact, workspace: &Workspace) -> Result<[RebuiltFile; 3]> {
+    let digests = LockedArtifact::of(&made.artifact)?;
+    let compare = |extension: &str, locked, rebuilt| {
+        let path = made.artifact.path.with_extension(extension);
+        let compared = file(&path, extension, locked, rebuilt, workspace)?;
+        fs_err::remove_file(path)?;
+        anyhow::Ok(compared)
+    };
+    let files = [
+        compare("onnx", locked.sha256, digests.sha256)?,
+        compare(PREPARED, locked.prepared, digests.prepared)?,
+        compare("json", locked.metadata, digests.metadata)?,
+    ];
+    if let Some(other) = files.iter().find(|file| !file.same) {
+        workspace.console().say(&format!("`{}` is not the same", other.file));
     }
+    Ok(files)
+}
 
-    /// Compares one file of what was made with the lock, and with the file of its name among the artifacts.
-    fn file(&self, made: &Artifact, extension: &str, locked: Digest, rebuilt: Digest) -> Result<RebuiltFile> {
-        let path = made.path.with_extension(extension);
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let beside = self.workspace.artifacts().folder().join(&file);
-        let artifact = beside.exists().then(|| Digest::of_file(&beside)).transpose()?;
-        let difference = match artifact {
-            Some(digest) if digest != rebuilt => {
-                let [expected, found] = [&path, &beside].map(fs_err::read);
-                Some(first_difference(extension, expected?, found?))
-            }
-            _ => None,
-        };
-        let same = locked == rebuilt && artifact.is_none_or(|digest| digest == rebuilt);
-        Ok(RebuiltFile { file, same, rebuilt, locked, artifact, difference })
-    }
+/// Compares one file of what was made with the lock, and with the file of its name among the artifacts.
+fn file(
+    path: &Path,
+    extension: &str,
+    locked: Digest,
+    rebuilt: Digest,
+    workspace: &Workspace,
+) -> Result<RebuiltFile> {
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let beside = workspace.artifacts().folder().join(&file);
+    let artifact = beside.exists().then(|| Digest::of_file(&beside)).transpose()?;
+    let difference = match artifact {
+        Some(digest) if digest != rebuilt => {
+            let [expected, found] = [path, &beside].map(fs_err::read);
+            Some(first_difference(extension, expected?, found?))
+        }
+        _ => None,
+    };
+    let same = locked == rebuilt && artifact.is_none_or(|digest| digest == rebuilt);
+    Ok(RebuiltFile { file, same, rebuilt, locked, artifact, difference })
 }
 
 /// Where a file among the artifacts differs first from the `expected` one.

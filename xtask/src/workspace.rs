@@ -22,7 +22,7 @@ pub const MODEL: &str = "kokoro-v1.0";
 #[derive(Debug, Clone)]
 pub struct Workspace {
     root: PathBuf,
-    artifacts: PathBuf,
+    artifacts: Artifacts,
     environment: Environment,
 }
 
@@ -35,13 +35,13 @@ impl Workspace {
 
     /// The checkout in `root`.
     pub fn new(root: PathBuf, environment: Environment) -> Self {
-        Self { artifacts: root.join("artifacts"), root, environment }
+        Self { artifacts: Artifacts::new(root.join("artifacts")), root, environment }
     }
 
     /// The same, but that the commands write to `folder`.
     #[must_use]
     pub fn with_artifacts(self, folder: &Path) -> Self {
-        Self { artifacts: folder.to_path_buf(), ..self }
+        Self { artifacts: Artifacts::new(folder.to_path_buf()), ..self }
     }
 
     /// The checkout's folder.
@@ -104,7 +104,7 @@ impl Workspace {
 
     /// What the commands write.
     pub fn artifacts(&self) -> Artifacts {
-        Artifacts::new(self.artifacts.clone())
+        self.artifacts.clone()
     }
 
     /// A fetcher as the command line and the environment want it.

@@ -6,7 +6,7 @@ use kokoro_model::BaseKind;
 use support::models;
 use support::program::users_cache;
 use xtask::artifacts::Artifact;
-use xtask::base::Base;
+use xtask::base::{Base, BaseId};
 use xtask::digest::Digest;
 use xtask::environment::Environment;
 use xtask::fetch::SourceArgs;
@@ -76,7 +76,8 @@ impl Contest {
     /// Times a base and one candidate, both clear, and whoever was entered.
     fn judge(&self, kind: BaseKind) -> Judged {
         let bytes: bytes::Bytes = models::encode(&models::clear()).into();
-        let base = Base { name: "clear".into(), kind, sha256: Digest::of(&bytes), bytes };
+        let id = BaseId { name: "clear".into(), kind, sha256: Digest::of(&bytes) };
+        let base = Base { id, bytes };
         let scheme = SchemeName::WeightsInt8;
         let mut model = base.decode().unwrap();
         quantizer::schemes::quantize(&mut model, &*scheme.build(&self.recipe, None).unwrap()).unwrap();

@@ -8,7 +8,7 @@ use kokoro_model::{BaseKind, ErrorKind, Metadata, Style, Synthesizer, Synthesize
 use support::models;
 use support::program::{recipe, runtime};
 use tempfile::TempDir;
-use xtask::base::Base;
+use xtask::base::{Base, BaseId};
 use xtask::describe;
 use xtask::digest::Digest;
 use xtask::prepare::prepare;
@@ -18,7 +18,8 @@ use xtask::scheme::SchemeName;
 /// A small model by `weights-int8`: its bytes and what is known of them.
 fn artifact(recipe: &Recipe) -> (Bytes, Metadata) {
     let bytes: Bytes = models::encode(&models::convolved()).into();
-    let base = Base { name: "convolved".into(), kind: BaseKind::Local, sha256: Digest::of(&bytes), bytes };
+    let id = BaseId { name: "convolved".into(), kind: BaseKind::Local, sha256: Digest::of(&bytes) };
+    let base = Base { id, bytes };
     let scheme = SchemeName::WeightsInt8;
     let mut model = base.decode().unwrap();
     quantizer::schemes::quantize(&mut model, &*scheme.build(recipe, None).unwrap()).unwrap();

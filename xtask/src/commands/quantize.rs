@@ -1,13 +1,13 @@
 //! `cargo xtask quantize`: the main job, from nothing to a gated artifact.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
 use kokoro_model::{BaseKind, Evidence};
 
-use crate::artifacts::{Artifact, Artifacts, file_name};
+use crate::artifacts::{Artifact, Artifacts};
 use crate::base::{self, Base, BaseArgs};
 use crate::choice::{Choice, choices};
 use crate::failure::Failure;
@@ -16,7 +16,7 @@ use crate::files::check_writable;
 use crate::gates::{ExecutionProvider, Gate};
 use crate::judge::{Candidate, Judge, Judged, Question, Scope};
 use crate::lock::{Guard, LockedArtifact, Mode};
-use crate::make::MadeOf;
+use crate::make::{MadeOf, Maker};
 use crate::planning::Planner;
 use crate::promotion::{Verdict, promote};
 use crate::proof::Part;
@@ -168,28 +168,19 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
     guard.inputs(&args.base, &recipe, &schemes, &fetcher)?;
 
     let last = artifacts.chosen()?.map(|artifact| artifact.metadata.base.name);
-    let base = obtain(args, workspace, &recipe, &fetcher, last.as_deref())?;
-    let mut candidates = Vec::new();
-    for scheme in schemes {
-        let plan = if scheme.takes_a_plan() {
-            let planner = Planner::new(workspace, &recipe, &fetcher, args.threads.unwrap_or(0))?;
-            Some(planner.obtain(&base, args.plan.as_deref(), args.mode() != Mode::Compare)?)
-        } else {
-            None
-        };
-        let made_of = MadeOf { base: &base, recipe: &recipe, plan: plan.as_ref() };
-        let tools = Tools { workspace, fetcher: &fetcher, artifacts: &artifacts, guard: &guard };
-        candidates.push((scheme, candidate(scheme, made_of, tools, args.force)?));
-    }
-    let made: Vec<_> = candidates.iter().map(|(scheme, artifact)| (*scheme, artifact)).collect();
-    guard.compare(&base, &made)?;
-    let locked: Vec<_> =
-        made.iter().map(|(scheme, it)| Ok((*scheme, LockedArtifact::of(it)?))).collect::<Result<_>>()?;
-    if let Some(results) = up_to_date(args, &candidates, &artifacts, workspace, &recipe)? {
+    let tools = Tools { workspace, recipe: &recipe, fetcher: &fetcher, guard: &guard };
+    if let Some(candidates) = present(args, &schemes, tools, last.as_deref())?
+        && let Some(results) = up_to_date(args, &candidates, &artifacts, workspace, &recipe)?
+    {
         console.say("everything is up to date: nothing to fetch, quantize or judge; `--force` does it again");
-        guard.write(guard.parts(&results, &locked))?;
+        guard.write(guard.parts(&results, &locked(&candidates)?))?;
         return show(args, &results, &artifacts);
     }
+    let base = obtain(args, workspace, &recipe, &fetcher, last.as_deref())?;
+    let candidates = candidates(args, &schemes, &base, tools)?;
+    let made: Vec<_> = candidates.iter().map(|(scheme, artifact)| (*scheme, artifact)).collect();
+    guard.compare(&base, &made)?;
+    let locked = locked(&candidates)?;
 
     if args.only.is_empty() {
         // What speaks from one binary embeds every voice, also those that no sentence of the corpus is said by.
@@ -246,47 +237,70 @@ fn obtain(
     fetcher.prefetch(&wanted, obtain)
 }
 
-/// What candidates are made with.
+/// What candidates are found and made with.
 #[derive(Clone, Copy)]
 struct Tools<'a> {
     workspace: &'a Workspace,
+    recipe: &'a Recipe,
     fetcher: &'a Fetcher,
-    artifacts: &'a Artifacts,
     guard: &'a Guard,
 }
 
-/// The candidate of `scheme` as it is on the disk if it is up to date, else made now.
-fn candidate(scheme: SchemeName, made_of: MadeOf<'_>, tools: Tools<'_>, force: bool) -> Result<Artifact> {
-    let Tools { workspace, fetcher, artifacts, guard } = tools;
-    let base = made_of.base;
-    let console = workspace.console();
-    let name = file_name(&base.name, scheme.as_str());
-    if !force {
-        let found = [
-            artifacts.find(&base.name, scheme.as_str())?,
-            artifacts.find_staged(&base.name, scheme.as_str())?,
-        ];
-        for artifact in found.into_iter().flatten() {
-            // What the lock has otherwise is made again, so that it is no leftover that the lock is compared with.
-            if made_of.is_current(&artifact, &workspace.runtime_version(fetcher)?)
-                && guard.differences(base, scheme, &artifact)?.is_empty()
-            {
-                console.say(&format!("`{name}` is up to date"));
-                return Ok(artifact);
-            }
+/// The candidates, if all of them are up to date; told without the base, whose bytes are four times as many as those of an
+/// artifact.
+fn present(
+    args: &QuantizeArgs,
+    schemes: &[SchemeName],
+    tools: Tools<'_>,
+    last: Option<&str>,
+) -> Result<Option<Vec<(SchemeName, Artifact)>>> {
+    let Tools { workspace, recipe, fetcher, guard } = tools;
+    let Some(base) = base::pinned(&args.base, recipe, last).filter(|_| !args.force) else { return Ok(None) };
+    let mut plan = None;
+    if schemes.iter().any(|scheme| scheme.takes_a_plan()) {
+        let planner = Planner::new(workspace, recipe, fetcher, args.threads.unwrap_or(0))?;
+        plan = planner.find(&base, args.plan.as_deref(), args.mode() != Mode::Compare)?;
+        if plan.is_none() {
+            return Ok(None);
         }
     }
-    console.say(&format!("quantizing `{}` by {}", base.name, scheme.as_str()));
-    let start = Instant::now();
-    let (artifact, summary) = made_of.make(scheme, workspace, fetcher, artifacts)?;
-    console.say(&format!(
-        "made `{name}`: {} weights as INT8, {} kept, {:.1} MiB in {:.1} s",
-        summary.quantized,
-        summary.kept.len(),
-        artifact.metadata.bytes as f64 / f64::from(1 << 20),
-        start.elapsed().as_secs_f64()
-    ));
-    Ok(artifact)
+    let made_of = MadeOf { base: &base, recipe, plan: plan.as_ref() };
+    let found = made_of.find(schemes, guard, workspace, fetcher)?;
+    Ok(schemes.iter().zip(found).map(|(scheme, found)| Some((*scheme, found?))).collect())
+}
+
+/// The candidates of `base`: those that are up to date as they are on the disk, all others made now.
+fn candidates(
+    args: &QuantizeArgs,
+    schemes: &[SchemeName],
+    base: &Base,
+    tools: Tools<'_>,
+) -> Result<Vec<(SchemeName, Artifact)>> {
+    let Tools { workspace, recipe, fetcher, guard } = tools;
+    let (console, artifacts) = (workspace.console(), workspace.artifacts());
+    let plan = if schemes.iter().any(|scheme| scheme.takes_a_plan()) {
+        let planner = Planner::new(workspace, recipe, fetcher, args.threads.unwrap_or(0))?;
+        Some(planner.obtain(base, args.plan.as_deref(), args.mode() != Mode::Compare)?)
+    } else {
+        None
+    };
+    let maker = Maker { base, recipe, plan: plan.as_ref(), workspace, fetcher, artifacts: &artifacts };
+    let mut candidates = BTreeMap::new();
+    if !args.force {
+        let found = maker.made_of().find(schemes, guard, workspace, fetcher)?;
+        for (scheme, artifact) in schemes.iter().zip(found).filter_map(|(scheme, it)| Some((*scheme, it?))) {
+            console.say(&format!("`{}` is up to date", artifact.metadata.name));
+            candidates.insert(scheme, artifact);
+        }
+    }
+    let missing: Vec<_> = schemes.iter().copied().filter(|scheme| !candidates.contains_key(scheme)).collect();
+    candidates.extend(maker.all(&missing)?.into_iter().map(|made| (made.scheme, made.artifact)));
+    Ok(candidates.into_iter().collect())
+}
+
+/// What a lock says of the candidates.
+fn locked(candidates: &[(SchemeName, Artifact)]) -> Result<Vec<(SchemeName, LockedArtifact)>> {
+    candidates.iter().map(|(scheme, it)| Ok((*scheme, LockedArtifact::of(it)?))).collect()
 }
 
 /// The results of the last run, if they are of these candidates and all of them passed all gates.

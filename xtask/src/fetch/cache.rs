@@ -125,6 +125,23 @@ impl Entry {
         Scratch::new(self.beside("tmp"))
     }
 
+    /// What the cache holds, if these are the right bytes: those that were hashed. Wrong ones are moved to `.rejected`.
+    ///
+    /// # Errors
+    /// The file is there but cannot be read or moved.
+    pub fn read(&self) -> io::Result<Option<Vec<u8>>> {
+        let path = self.path();
+        match fs_err::read(&path) {
+            Ok(bytes) if Digest::of(&bytes) == self.sha256 => Ok(Some(bytes)),
+            Ok(_) => {
+                fs_err::rename(&path, self.rejected())?;
+                Ok(None)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Hashes what the cache holds. Wrong bytes are moved to `.rejected`.
     ///
     /// # Errors

@@ -3,9 +3,9 @@
 use anyhow::{Context as _, Result, anyhow};
 use quantizer::{model, rewrite};
 
-use super::crew::{jobs, share_out};
 use super::kept::{Kept, Key, RatingKey};
 use super::{Dnsmos, Scores, Setting, Speech};
+use crate::crew::{jobs, share_out};
 use crate::failure::Failure;
 use crate::gates::{Subject, Utterance};
 use crate::host::Host;

@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result, ensure};
 use kokoro_model::{Audio, Runtime, SAMPLE_RATE, SynthesizerOptions};
 use quantizer::proto::ModelProto;
 
-use super::crew::{jobs, share_out};
 use super::kept::Kept;
 use super::opened::{Opened, OpenedFile};
 use super::reference::{Measure, rate_or_find, rewritten, speak_or_find};
 use super::sound::compare_sound;
 use super::{Dnsmos, DnsmosModels, Fidelity, Opinion, Scores, SentenceFidelity, Speech};
+use crate::crew::{jobs, share_out};
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::gates::{ExecutionProvider, Progress, Steps, Subject, Utterance};

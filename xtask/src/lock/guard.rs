@@ -8,7 +8,7 @@ use kokoro_model::BaseKind;
 use super::inputs::TOOL;
 use super::{Difference, Lock, LockedArtifact, LockedBase};
 use crate::artifacts::Artifact;
-use crate::base::{Base, BaseArgs};
+use crate::base::{Base, BaseArgs, BaseId};
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::fetch::{Console, Fetcher};
@@ -160,7 +160,7 @@ impl Guard {
     }
 
     /// What the lock has of an artifact, where its digests are to be compared.
-    fn locked(&self, base: &Base, scheme: SchemeName, artifact: &Artifact) -> Option<&LockedArtifact> {
+    fn locked(&self, base: &BaseId, scheme: SchemeName, artifact: &Artifact) -> Option<&LockedArtifact> {
         let is_comparable = self.mode != Mode::Update && base.kind != BaseKind::Local;
         let lock = self.lock.as_ref().filter(|lock| is_comparable && lock.tool == self.present.tool)?;
         let plan = artifact.metadata.plan_sha256.as_deref();
@@ -174,7 +174,7 @@ impl Guard {
     /// The artifact's metadata cannot be read.
     pub fn differences(
         &self,
-        base: &Base,
+        base: &BaseId,
         scheme: SchemeName,
         artifact: &Artifact,
     ) -> Result<Vec<Difference>> {
@@ -205,7 +205,7 @@ impl Guard {
     ///
     /// # Errors
     /// [`Failure::Gate`] with every file that differs.
-    pub fn compare(&self, base: &Base, made: &[(SchemeName, &Artifact)]) -> Result<()> {
+    pub fn compare(&self, base: &BaseId, made: &[(SchemeName, &Artifact)]) -> Result<()> {
         let mut differences = Vec::new();
         for &(scheme, artifact) in made {
             differences.extend(self.differences(base, scheme, artifact)?);
@@ -216,7 +216,7 @@ impl Guard {
         if differences.is_empty() { Ok(()) } else { Err(self.refusal(&differences)) }
     }
 
-    fn tell_what_is_not_compared(&self, base: &Base, scheme: SchemeName, artifact: &Artifact) {
+    fn tell_what_is_not_compared(&self, base: &BaseId, scheme: SchemeName, artifact: &Artifact) {
         let name = &artifact.metadata.name;
         if self.locked(base, scheme, artifact).is_none() {
             self.console.say(&format!(

@@ -1,4 +1,4 @@
-//! Work on many sentences at once.
+//! Work on many things at once, sentences or candidates.
 //!
 //! Some operators run in one thread whatever a model is given, `Sin` and `InstanceNormalization` among them; models of
 //! one thread each, on as many sentences, leave no processor waiting for them.
@@ -11,7 +11,7 @@ use std::thread;
 use anyhow::Result;
 
 /// How many models of so many `threads` the processor has room for; of one that chooses for itself, one.
-pub(super) fn jobs(threads: usize) -> usize {
+pub(crate) fn jobs(threads: usize) -> usize {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     processors.checked_div(threads).map_or(1, |jobs| jobs.max(1))
 }
@@ -24,7 +24,7 @@ pub(super) fn jobs(threads: usize) -> usize {
 ///
 /// # Errors
 /// The first of `equip` and `work`; no task is begun after it.
-pub(super) fn share_out<T: Sync, W, R: Send>(
+pub(crate) fn share_out<T: Sync, W, R: Send>(
     jobs: usize,
     tasks: &[T],
     cost: impl Fn(&T) -> usize,
