@@ -35,6 +35,15 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Whether ONNX Runtime's products of u8 and s8 saturate on it: on x86 without VNNI. Source: `MlasPlatformU8S8Overflow`
+    /// of ONNX Runtime.
+    pub fn saturates(&self) -> bool {
+        let has = |feature: &str| self.cpu_features.get(feature).copied().unwrap_or(false);
+        self.arch == "x86_64" && has("avx2") && !has("avx512_vnni") && !has("avx_vnni")
+    }
+}
+
 impl fmt::Display for Host {
     /// The processor and those of its instruction sets that matter: `AMD EPYC (avx2, fma)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

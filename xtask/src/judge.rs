@@ -251,10 +251,9 @@ impl<'a> Judge<'a> {
 
     /// How far from the base each candidate is: by the proof where that has it, else by ear.
     fn fidelity(&self, judged: &mut [One<'_>], contestants: &mut [Entrant]) -> Result<()> {
-        let limits = |scheme: SchemeName| &scheme.thresholds(self.recipe).fidelity;
         for one in judged.iter_mut().filter(|one| one.runs()) {
             let Some(proved) = one.proved else { continue };
-            one.gates.fidelity = Some(fidelity_gate(&proved.fidelity, limits(one.scheme)));
+            one.gates.fidelity = proved.report(Gate::Fidelity);
             one.fidelity = Some(proved.fidelity.clone());
         }
         let unheard = |one: &&mut One<'_>| one.runs() && one.fidelity.is_none();
@@ -265,7 +264,8 @@ impl<'a> Judge<'a> {
         for one in judged.iter_mut().filter(unheard) {
             let free = |it: &Utterance| self.sentences.is_quick(it);
             let fidelity = ruler.measure(&one.subject, free, &self.folders.audio)?;
-            one.gates.fidelity = Some(fidelity_gate(&fidelity, limits(one.scheme)));
+            let limits = &one.scheme.thresholds(self.recipe).fidelity;
+            one.gates.fidelity = Some(fidelity_gate(&fidelity, limits));
             one.fidelity = Some(fidelity);
         }
         // Nobody's choice hangs on these, and the published file takes three times as long as the base.

@@ -10,6 +10,7 @@ use quantizer::schemes::{
 use regex::Regex;
 
 use crate::failure::Failure;
+use crate::host::Host;
 use crate::plan::Plan;
 use crate::recipe::{EdgesRecipe, FinerRecipe, Recipe, Thresholds};
 
@@ -73,6 +74,19 @@ impl SchemeName {
     /// Whether the scheme follows a [`Plan`].
     pub fn takes_a_plan(self) -> bool {
         matches!(self, Self::StaticInt8 | Self::FusedInt8)
+    }
+
+    /// Whether the model quantizes activations of its matrices at run time, into u8, beside weights in s8.
+    ///
+    /// On a processor whose products of the two [saturate](crate::host::Host::saturates), what such a model predicts has
+    /// nothing to do with what its base does: there it is made when it is asked for by name, and refused by its gates.
+    pub fn quantizes_at_run_time(self) -> bool {
+        self == Self::LinearInt8
+    }
+
+    /// Whether what the gates say of it on this machine is said of the model, and not of the processor.
+    pub fn can_be_judged_here(self) -> bool {
+        !self.quantizes_at_run_time() || !Host::here().saturates()
     }
 
     /// The scheme as the recipe sets it, and the `plan` if it [takes one](Self::takes_a_plan).

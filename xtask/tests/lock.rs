@@ -42,11 +42,15 @@ fn the_committed_lock_is_of_these_inputs() {
     );
     let restored = &lock.base[&recipe.base.restored.name];
     assert_eq!(restored.sha256, recipe.base.restored.sha256);
-    let mut schemes: Vec<_> = recipe.locked_schemes().collect();
-    schemes.sort_unstable();
-    schemes.dedup();
-    assert_eq!(restored.artifact.keys().collect::<Vec<_>>(), schemes);
-    assert!(Proof::read(&workspace.proof(), &lock).unwrap().is_some(), "a lock with artifacts has a proof");
+    let proof = Proof::read(&workspace.proof(), &lock).unwrap().expect("a lock with artifacts has a proof");
+    let proved = &proof.base[&recipe.base.restored.name].artifact;
+    assert_eq!(restored.artifact.keys().collect::<Vec<_>>(), proved.keys().collect::<Vec<_>>());
+    // What quantizes at run time can be proved with VNNI only.
+    let with_vnni = proved.values().any(|it| !it.measured_on.host.saturates());
+    for scheme in recipe.locked_schemes() {
+        let can_lack = !with_vnni && SchemeName::parse(scheme).unwrap().quantizes_at_run_time();
+        assert!(can_lack || proved.contains_key(scheme), "the lock lacks `{scheme}`");
+    }
 }
 
 impl Checkout {
@@ -158,8 +162,8 @@ fn an_input_that_differs_ends_the_run_before_anything_is_fetched() {
         checkout.refused(&plain(), 1, &[what, "hint: `cargo xtask quantize --update-lock`"]);
         checkout.refused(&locked(plain()), 1, &[what]);
         // A lock of these inputs would lack what is not made now.
-        let texts = ["`linear-int8` would be missing", "hint: leave out `--scheme`"];
-        checkout.refused(&updating(Checkout::arguments(&WEIGHTS)), 2, &texts);
+        let texts = ["`weights-int8` would be missing", "hint: leave out `--scheme`"];
+        checkout.refused(&updating(Checkout::arguments(&[SchemeName::LinearInt8])), 2, &texts);
         checkout.refused(&updating(plain()), 3, &["offline, and not in the cache"]);
         checkout.edit(file, |_| text);
     }

@@ -130,7 +130,7 @@ fn parts_of_several_runs_are_joined_by_digest() {
         assert_eq!(exit_code(&error), code, "{error:#}");
         assert!(format!("{error:#}").contains(text), "{error:#}");
     };
-    refused(join(&["weights-int8"], true), 1, "no part proves `linear-int8`");
+    refused(join(&["linear-int8"], true), 1, "no part proves `weights-int8`");
     assert!(!workspace.lock().exists());
     join(&["weights-int8", "linear-int8"], true).unwrap();
     let lock = Lock::read(&workspace.lock()).unwrap();

@@ -1,5 +1,6 @@
 //! `cargo xtask prove`: one proof of what several machines measured.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -9,6 +10,7 @@ use crate::failure::Failure;
 use crate::gates::{figure, table};
 use crate::lock::{Guard, Lock, Mode};
 use crate::proof::{Part, Proof, join};
+use crate::scheme::SchemeName;
 use crate::workspace::Workspace;
 
 /// Joins what `quantize --full` proved of each artifact, on one machine or on several, into one proof
@@ -41,9 +43,17 @@ pub fn run(args: &ProveArgs, workspace: &Workspace) -> Result<()> {
     join(parts.clone(), &mut proof, &mut joined)?;
     if args.update_lock {
         let guard = Guard::new(workspace, &recipe, Mode::Update)?;
-        let missing: Vec<_> = recipe.locked_schemes().filter(|scheme| !is_joined(&joined, scheme)).collect();
-        if let Some(scheme) = missing.first() {
-            return Err(anyhow!("no part proves `{scheme}`, which a lock is to have").context(Failure::Gate));
+        let schemes: BTreeSet<&str> = recipe.locked_schemes().collect();
+        for scheme in schemes.into_iter().filter(|scheme| !is_joined(&joined, scheme)) {
+            // A machine that cannot judge it has nothing to say against it either.
+            if SchemeName::parse(scheme).is_some_and(SchemeName::can_be_judged_here) {
+                return Err(
+                    anyhow!("no part proves `{scheme}`, which a lock is to have").context(Failure::Gate)
+                );
+            }
+            workspace
+                .console()
+                .say(&format!("notice: no part proves `{scheme}`, which this machine cannot judge"));
         }
         guard.write(parts)?;
     } else {

@@ -115,6 +115,7 @@ impl QuantizeArgs {
                 Scope::Full => recipe.locked_schemes().collect(),
             };
             schemes = names.into_iter().filter_map(SchemeName::parse).collect();
+            schemes.retain(|scheme| scheme.can_be_judged_here());
         }
         schemes.sort();
         schemes.dedup();
@@ -158,6 +159,12 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
     let recipe = workspace.recipe()?;
     let schemes = args.schemes(&recipe);
     console.say(&opening(args, &schemes));
+    if args.schemes.is_empty() && !SchemeName::LinearInt8.can_be_judged_here() {
+        console.say(
+            "notice: linear-int8 is left out: without VNNI, this processor's products of u8 and s8 saturate, and what it \
+             predicts is wrong; `--scheme linear-int8` makes and judges it",
+        );
+    }
     args.check()?;
     let folder = artifacts.folder().display();
     let waiting = || console.say(&format!("waiting for another run that works in `{folder}`"));
@@ -165,6 +172,11 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
     let _lock = artifacts.lock(waiting)?;
     let fetcher = workspace.fetcher_for(&args.base, &args.sources)?;
     let mut guard = Guard::new(workspace, &recipe, args.mode())?;
+    let schemes = if args.schemes.is_empty() {
+        guard.offered(schemes, args.base.base.as_deref().unwrap_or(&recipe.name))
+    } else {
+        schemes
+    };
     guard.inputs(&args.base, &recipe, &schemes, &fetcher)?;
 
     let last = artifacts.chosen()?.map(|artifact| artifact.metadata.base.name);

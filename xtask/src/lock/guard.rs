@@ -12,6 +12,7 @@ use crate::base::{Base, BaseArgs, BaseId};
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::fetch::{Console, Fetcher};
+use crate::host::Host;
 use crate::make::is_version;
 use crate::proof::{Part, Proof, Proved, ProvedBase, join};
 use crate::recipe::{Recipe, platform_here};
@@ -143,7 +144,8 @@ impl Guard {
             return Ok(());
         }
         let mut missing: Vec<&str> = recipe.locked_schemes().collect();
-        missing.retain(|name| !schemes.iter().any(|scheme| scheme.as_str() == *name));
+        let can_be_judged = |name: &str| SchemeName::parse(name).is_some_and(SchemeName::can_be_judged_here);
+        missing.retain(|name| can_be_judged(name) && !schemes.iter().any(|it| it.as_str() == *name));
         missing.sort_unstable();
         missing.dedup();
         if !missing.is_empty() {
@@ -240,7 +242,8 @@ impl Guard {
     }
 
     /// What the committed proof says of an artifact, where it is the lock's to the bit, and prepared by the runtime
-    /// that the proof was measured with.
+    /// that the proof was measured with; of one that quantizes at run time, where it was measured on a processor whose
+    /// products saturate as those of this one do.
     ///
     /// # Errors
     /// The artifact's metadata cannot be read.
@@ -250,7 +253,19 @@ impl Guard {
         };
         let sha256 = artifact.sha256()?;
         let proved = proof.find(&base.name, base.sha256, scheme.as_str());
-        Ok(proved.filter(|proved| proved.sha256 == sha256))
+        let holds_here = |proved: &&Proved| {
+            !scheme.quantizes_at_run_time() || proved.measured_on.host.saturates() == Host::here().saturates()
+        };
+        Ok(proved.filter(|proved| proved.sha256 == sha256).filter(holds_here))
+    }
+
+    /// What of `schemes` is made where nobody names any, for `base` if it is named: with `--locked`, what the lock has.
+    pub fn offered(&self, schemes: Vec<SchemeName>, base: &str) -> Vec<SchemeName> {
+        let locked =
+            self.lock.as_ref().filter(|_| self.mode == Mode::Locked).and_then(|it| it.base.get(base));
+        let has =
+            |scheme: &SchemeName| locked.is_none_or(|locked| locked.artifact.contains_key(scheme.as_str()));
+        schemes.into_iter().filter(has).collect()
     }
 
     /// What the committed proof says of a base.
