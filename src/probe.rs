@@ -109,9 +109,7 @@ impl Probe {
     }
 }
 
-/// Has ONNX Runtime write `model` to `path` as it optimizes it when it loads it, but for what depends on the processor. The
-/// payloads of larger constants go to a file beside it, called `payloads`: to put them into the model as well, the runtime
-/// would hold all of them twice.
+/// Has ONNX Runtime write `model` to `path` as it optimizes it when it loads it, but for what depends on the processor.
 ///
 /// # Errors
 /// [`ErrorKind::SessionOption`], and [`ErrorKind::ModelRejected`] with what the runtime said.
@@ -120,11 +118,8 @@ pub fn write_optimized(
     model: &[u8],
     options: &SynthesizerOptions,
     path: &Path,
-    payloads: &str,
 ) -> Result<(), Error> {
-    let options =
-        options.clone().session_option("session.optimized_model_external_initializers_file_name", payloads);
-    write(runtime, model, &options, GraphOptimizationLevel::Level2, path)
+    write(runtime, model, options, GraphOptimizationLevel::Level2, path)
 }
 
 /// Has ONNX Runtime write `model` to `path` as it has it when it asks its providers what they take: constants are folded and
@@ -149,8 +144,6 @@ fn write(
     level: GraphOptimizationLevel,
     path: &Path,
 ) -> Result<(), Error> {
-    // What the runtime packs for its operators when it has optimized a model is for a run, and none follows.
-    let options = options.clone().session_option("session.disable_prepacking", "1");
     let session = options.session(runtime, "model to optimize", model.len() as u64, |builder| {
         let builder = builder.clone().with_optimization_level(level)?;
         builder.with_optimized_model_path(path)?.commit_from_memory(model)

@@ -1,4 +1,4 @@
-//! The making of candidates: a base decoded, quantized by a scheme, described, written and prepared; two of them at once.
+//! The making of candidates: a base decoded, quantized by a scheme, described, written and prepared.
 
 use anyhow::{Context as _, Result, anyhow};
 use kokoro_model::Runtime;
@@ -17,9 +17,9 @@ use crate::recipe::Recipe;
 use crate::scheme::SchemeName;
 use crate::workspace::Workspace;
 
-/// How many candidates are made at once. Each takes up to a gigabyte while the runtime optimizes it, and little of what it
-/// does runs in two threads.
-pub const JOBS: usize = 2;
+/// How many candidates are made at once. Each takes more than a gigabyte while the runtime optimizes it, and the run is to
+/// get along with three.
+pub const JOBS: usize = 1;
 
 /// Everything that decides what candidates are, beside their schemes, the quantizer and ONNX Runtime.
 #[derive(Clone, Copy)]
