@@ -181,17 +181,28 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
 
     let last = artifacts.chosen()?.map(|artifact| artifact.metadata.base.name);
     let tools = Tools { workspace, recipe: &recipe, fetcher: &fetcher, guard: &guard };
-    if let Some(candidates) = present(args, &schemes, tools, last.as_deref())?
-        && let Some(results) = up_to_date(args, &candidates, &artifacts, workspace, &recipe)?
-    {
+    let ends_here = |candidates: &[(SchemeName, Artifact)]| {
+        let Some(results) = up_to_date(args, candidates, &artifacts, workspace, &recipe)? else {
+            return Ok(false);
+        };
         console.say("everything is up to date: nothing to fetch, quantize or judge; `--force` does it again");
-        guard.write(guard.parts(&results, &locked(&candidates)?))?;
-        return show(args, &results, &artifacts);
+        guard.write(guard.parts(&results, &locked(candidates)?))?;
+        show(args, &results, &artifacts)?;
+        anyhow::Ok(true)
+    };
+    // Without a look at the base, where that is known by its name.
+    if let Some(candidates) = present(args, &schemes, tools, last.as_deref())?
+        && ends_here(&candidates)?
+    {
+        return Ok(());
     }
     let base = obtain(args, workspace, &recipe, &fetcher, last.as_deref())?;
     let candidates = candidates(args, &schemes, &base, tools)?;
     let made: Vec<_> = candidates.iter().map(|(scheme, artifact)| (*scheme, artifact)).collect();
     guard.compare(&base, &made)?;
+    if ends_here(&candidates)? {
+        return Ok(());
+    }
     let locked = locked(&candidates)?;
 
     if args.only.is_empty() {
