@@ -248,15 +248,14 @@ fn restored(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Bas
     let waiting = || console.say(&format!("waiting for another run that rebuilds `{}`", pinned.name));
     let _lock = fetcher.cache().lock(&pinned.sha256.to_string(), waiting).context(Failure::Fetch)?;
     let path = entry.path();
-    let bytes = match entry.read().context(Failure::Fetch)? {
-        Some(bytes) => bytes.into(),
-        None => {
-            let bytes = rebuild(recipe, fetcher, console)?;
-            crate::files::write_atomically(&path, |file| file.write_all(&bytes))
-                .with_context(|| format!("cannot keep `{}`", path.display()))
-                .context(Failure::Fetch)?;
-            bytes
-        }
+    let bytes = if let Some(bytes) = entry.read().context(Failure::Fetch)? {
+        bytes.into()
+    } else {
+        let bytes = rebuild(recipe, fetcher, console)?;
+        crate::files::write_atomically(&path, |file| file.write_all(&bytes))
+            .with_context(|| format!("cannot keep `{}`", path.display()))
+            .context(Failure::Fetch)?;
+        bytes
     };
     Ok(Base { id: restored_id(recipe), bytes })
 }
