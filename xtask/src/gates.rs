@@ -60,8 +60,8 @@ impl Gate {
     /// Those that a candidate must pass to be chosen, in the order in which they are run.
     pub const REQUIRED: [Self; 4] = [Self::Provider, Self::Smoke, Self::Fidelity, Self::Bench];
 
-    /// Whether what it says is of the artifact and the runtime's version alone, so that a committed proof speaks for it
-    /// everywhere. What the others say depends on the machine.
+    /// Whether a committed proof may speak for it elsewhere: what it says is of the artifact and the runtime's version, but
+    /// for rounding and for [`SchemeName::quantizes_at_run_time`](crate::scheme::SchemeName::quantizes_at_run_time).
     pub fn can_be_proved(self) -> bool {
         matches!(self, Self::Provider | Self::Fidelity)
     }

@@ -393,7 +393,9 @@ fn judge(
         only: &args.only,
         scope,
         proof: guard.proof(base).filter(|_| scope == Scope::Quick),
-        all_proved: candidates.iter().all(|candidate| candidate.proved.is_some()),
+        // On another execution provider nothing is proved.
+        all_proved: !args.providers.asks_for_others()
+            && candidates.iter().all(|candidate| candidate.proved.is_some()),
     };
     let judge = Judge::new(workspace, &recipe, fetcher, base, question)?;
     let judge = judge.on(&args.providers, workspace, fetcher)?;
