@@ -3,16 +3,43 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{describe, outputs, used_names};
-use crate::proto::GraphProto;
+use crate::graph::{describe, nested, outputs, own_names, sparse_names, used_names};
+use crate::proto::{GraphProto, ModelProto, ValueInfoProto};
 use crate::tensor;
 
-/// Checks that every value has one maker, that every value used is made somewhere, that there is no cycle,
-/// and that each initializer's payload has the size that its type and shape ask for.
+/// Checks a whole model: its graph as [`validate`] does, the bodies of its functions, and that
+/// every operator is of a domain that the model imports.
+///
+/// # Errors
+/// Those of [`validate`].
+pub fn model(model: &ModelProto) -> Result<()> {
+    let graph = crate::model::graph(model)?;
+    validate(graph)?;
+    for function in &model.functions {
+        let value = |name: &String| ValueInfoProto { name: Some(name.clone()), ..Default::default() };
+        let body = GraphProto {
+            node: function.node.clone(),
+            input: function.input.iter().map(value).collect(),
+            output: function.output.iter().map(value).collect(),
+            ..Default::default()
+        };
+        validate(&body)?;
+    }
+    Ok(())
+}
+
+/// Checks that every value has one maker, that every value used is made somewhere, that there is no
+/// cycle, and that each initializer's payload has the size that its type and shape ask for; of the
+/// graph and of those within.
 ///
 /// # Errors
 /// [`ErrorKind::Graph`] and [`ErrorKind::Tensor`], for the first defect in graph order.
 pub fn validate(graph: &GraphProto) -> Result<()> {
+    within(graph, &HashSet::new())
+}
+
+/// Checks a graph that may use the values called `outside`.
+fn within<'a>(graph: &'a GraphProto, outside: &HashSet<&'a str>) -> Result<()> {
     let mut stored = HashSet::new();
     for initializer in &graph.initializer {
         if !stored.insert(initializer.name()) {
@@ -24,6 +51,7 @@ pub fn validate(graph: &GraphProto) -> Result<()> {
         }
         tensor::check(initializer)?;
     }
+    stored.extend(sparse_names(graph));
     let mut made: HashMap<&str, usize> = HashMap::new();
     for (index, node) in graph.node.iter().enumerate() {
         for output in outputs(node) {
@@ -61,7 +89,8 @@ pub fn validate(graph: &GraphProto) -> Result<()> {
             ));
         }
     }
-    let known = |name: &str| stored.contains(name) || made.contains_key(name) || given.contains(name);
+    let own = |name: &str| stored.contains(name) || made.contains_key(name) || given.contains(name);
+    let known = |name: &str| own(name) || outside.contains(name);
     for node in &graph.node {
         if let Some(missing) = used_names(node).into_iter().find(|name| !known(name)) {
             return Err(Error::node(
@@ -76,7 +105,13 @@ pub fn validate(graph: &GraphProto) -> Result<()> {
     if let Some(output) = graph.output.iter().find(|output| !known(output.name())) {
         return Err(Error::tensor(ErrorKind::Graph, output.name(), "no node makes this output of the graph"));
     }
-    crate::order::order(graph).map(drop)
+    crate::order::order(graph)?;
+    for inner in graph.node.iter().flat_map(nested) {
+        let mut outside = outside.clone();
+        outside.extend(own_names(graph));
+        within(inner, &outside)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

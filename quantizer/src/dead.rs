@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::graph::{View, outputs, used_names};
+use crate::graph::{View, outputs, sparse_names, used_names};
 use crate::proto::{GraphProto, TensorProto};
 
 /// Removes nodes whose outputs nothing uses, then unused initializers and `value_info` entries.
+///
+/// An initializer with the name of an input stays: it is what makes that input optional.
 pub fn remove(graph: &mut GraphProto) {
     let view = View::new(graph);
     let mut alive = vec![false; graph.node.len()];
@@ -21,12 +23,15 @@ pub fn remove(graph: &mut GraphProto) {
     graph.node.retain(|_| alive.next().unwrap_or(false));
 
     let mut used: HashSet<&str> = graph.node.iter().flat_map(used_names).collect();
-    used.extend(graph.output.iter().map(super::proto::ValueInfoProto::name));
+    used.extend(graph.output.iter().chain(&graph.input).map(super::proto::ValueInfoProto::name));
     graph.initializer.retain(|tensor| used.contains(tensor.name()));
 
     let made: HashSet<&str> = graph.node.iter().flat_map(outputs).collect();
     let stored: HashSet<&str> = graph.initializer.iter().map(TensorProto::name).collect();
-    graph.value_info.retain(|value| made.contains(value.name()) || stored.contains(value.name()));
+    let sparse: HashSet<String> = sparse_names(graph).map(ToOwned::to_owned).collect();
+    graph.value_info.retain(|value| {
+        made.contains(value.name()) || stored.contains(value.name()) || sparse.contains(value.name())
+    });
 }
 
 #[cfg(test)]
@@ -56,7 +61,8 @@ mod tests {
                 branch,
             ],
             output: vec![value("y")],
-            initializer: vec![tensor("w"), tensor("condition")],
+            input: vec![value("x"), value("scale")],
+            initializer: vec![tensor("w"), tensor("condition"), tensor("scale")],
             value_info: vec![value("a"), value("captured")],
             ..Default::default()
         };
@@ -65,7 +71,11 @@ mod tests {
             graph.node.iter().map(super::super::proto::NodeProto::name).collect::<Vec<_>>(),
             ["kept", "branch"]
         );
-        assert_eq!(graph.initializer, [tensor("condition")]);
+        assert_eq!(
+            graph.initializer,
+            [tensor("condition"), tensor("scale")],
+            "the default of an input stays"
+        );
         assert_eq!(graph.value_info, [value("captured")]);
     }
 }

@@ -16,6 +16,8 @@ pub enum ErrorKind {
     ExternalData,
     /// The model is sound, but this operation cannot handle it.
     Unsupported,
+    /// The model is sound, and there was nothing in it to do.
+    Nothing,
 }
 
 /// An error that names the node or tensor it is about.

@@ -93,19 +93,37 @@ pub fn outputs(node: &NodeProto) -> impl Iterator<Item = &str> {
 /// Every value that `node` needs: its own inputs and what its sub-graphs capture from outside.
 pub fn used_names(node: &NodeProto) -> Vec<&str> {
     let mut used: Vec<&str> = node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-    for attribute in &node.attribute {
-        for graph in attribute.g.iter().chain(&attribute.graphs) {
-            used.extend(captured_names(graph));
-        }
-    }
+    used.extend(nested(node).flat_map(captured_names));
     used
+}
+
+/// The graphs within the attributes of `node`: branches, and bodies of loops.
+pub fn nested(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+    node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
+}
+
+/// The graphs within the attributes of `node`, to change, in the order of [`nested`].
+pub fn nested_mut(node: &mut NodeProto) -> impl Iterator<Item = &mut GraphProto> {
+    node.attribute.iter_mut().flat_map(|attribute| attribute.g.iter_mut().chain(&mut attribute.graphs))
+}
+
+/// The names of the sparse initializers of `graph`.
+pub fn sparse_names(graph: &GraphProto) -> impl Iterator<Item = &str> {
+    graph.sparse_initializer.iter().filter_map(|sparse| sparse.values.as_ref()).map(TensorProto::name)
+}
+
+/// What `graph` has itself: inputs, initializers, and what its nodes make.
+pub fn own_names(graph: &GraphProto) -> HashSet<&str> {
+    let mut own: HashSet<&str> = graph.input.iter().map(super::proto::ValueInfoProto::name).collect();
+    own.extend(graph.initializer.iter().map(TensorProto::name));
+    own.extend(sparse_names(graph));
+    own.extend(graph.node.iter().flat_map(outputs));
+    own
 }
 
 /// The values a sub-graph uses without making them.
 fn captured_names(graph: &GraphProto) -> Vec<&str> {
-    let mut own: HashSet<&str> = graph.input.iter().map(super::proto::ValueInfoProto::name).collect();
-    own.extend(graph.initializer.iter().map(TensorProto::name));
-    own.extend(graph.node.iter().flat_map(outputs));
+    let own = own_names(graph);
     let results = graph.output.iter().map(super::proto::ValueInfoProto::name);
     graph.node.iter().flat_map(used_names).chain(results).filter(|name| !own.contains(name)).collect()
 }

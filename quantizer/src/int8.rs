@@ -36,19 +36,56 @@ impl Channels {
     }
 }
 
-/// Refuses weights that have no INT8: NaN and infinities.
+/// Refuses weights that are no numbers: a model that has some is broken.
 ///
 /// # Errors
-/// [`ErrorKind::Tensor`], naming the tensor and the position of the first such value.
-pub fn check_finite(name: &str, values: &[f32]) -> Result<()> {
-    match values.iter().position(|value| !value.is_finite()) {
+/// [`ErrorKind::Tensor`], naming the tensor and the position of the first NaN.
+pub fn check_numbers(name: &str, values: &[f32]) -> Result<()> {
+    match values.iter().position(|value| value.is_nan()) {
         None => Ok(()),
         Some(at) => Err(Error::tensor(
             ErrorKind::Tensor,
             name,
-            format!("expected finite weights, found {} at element {at}", values[at]),
+            format!("expected finite weights, found NaN at element {at}"),
         )),
     }
+}
+
+/// Why a weight cannot be held by eight bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// It has infinities.
+    Infinite,
+    /// It has values that would be lost: near the end of its type's range, or so far apart that
+    /// most others become 0.
+    Range,
+}
+
+/// Tells weights whose values INT8 scales cannot hold: infinities, and magnitudes above half of
+/// `largest`, the largest number of their type, which rounding could take to infinity.
+///
+/// # Errors
+/// The [`Loss`].
+pub fn check_range(values: &[f32], largest: f64) -> std::result::Result<(), Loss> {
+    if values.iter().any(|value| value.is_infinite()) {
+        return Err(Loss::Infinite);
+    }
+    let half = (largest.min(f64::from(f32::MAX)) / 2.0) as f32;
+    if absmax(values) > half { Err(Loss::Range) } else { Ok(()) }
+}
+
+/// Tells weights of which more than half of what is not 0 has become 0.
+///
+/// # Errors
+/// The [`Loss`].
+pub fn check_levels<T: Default + PartialEq>(values: &[f32], levels: &[T]) -> std::result::Result<(), Loss> {
+    let zero = T::default();
+    let (mut there, mut lost) = (0usize, 0usize);
+    for (value, level) in values.iter().zip(levels) {
+        there += usize::from(*value != 0.0);
+        lost += usize::from(*value != 0.0 && *level == zero);
+    }
+    if 2 * lost > there { Err(Loss::Range) } else { Ok(()) }
 }
 
 /// Per channel, the scale that maps the largest magnitude to 127.
@@ -359,7 +396,19 @@ mod tests {
 
     #[test]
     fn weights_without_a_number_are_named() {
-        let error = check_finite("w", &[0.0, f32::NAN]).unwrap_err();
+        let error = check_numbers("w", &[0.0, f32::NAN]).unwrap_err();
         assert_eq!(error.to_string(), "tensor `w`: expected finite weights, found NaN at element 1");
+    }
+
+    #[test]
+    fn what_scales_cannot_hold_is_told() {
+        let f32_largest = f64::from(f32::MAX);
+        assert_eq!(check_range(&[0.0, 1e38], f32_largest), Ok(()));
+        assert_eq!(check_range(&[0.0, f32::NEG_INFINITY], f32_largest), Err(Loss::Infinite));
+        assert_eq!(check_range(&[0.0, f32::MIN], f32_largest), Err(Loss::Range));
+        assert_eq!(check_range(&[0.0, -65_504.0], 65_504.0), Err(Loss::Range));
+        assert_eq!(check_levels(&[0.0, 0.0, 1.0, 2.0, 3.0], &[0, 0, 0, 1, 2]), Ok(()));
+        assert_eq!(check_levels(&[0.0, 1.0, 2.0, 1e9], &[0, 0, 0, 127]), Err(Loss::Range));
+        assert_eq!(check_levels::<i8>(&[0.0; 3], &[0; 3]), Ok(()));
     }
 }

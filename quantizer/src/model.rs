@@ -7,8 +7,12 @@ use prost::Message;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::proto::{GraphProto, ModelProto};
+use crate::wire;
 
 /// Reads a model; tensor payloads stay slices of `bytes`.
+///
+/// A text that is not UTF-8 is kept: each of its bytes that is none stands as a character of a
+/// private-use plane, and [`encode`] writes the byte.
 ///
 /// # Errors
 /// [`ErrorKind::NotOnnx`] for bytes that are not protobuf, are cut short, or hold no graph;
@@ -16,6 +20,12 @@ use crate::proto::{GraphProto, ModelProto};
 /// would lose.
 pub fn decode(bytes: Bytes) -> Result<ModelProto> {
     let length = bytes.len();
+    // What cannot be walked does not decode either.
+    let found = wire::scan(&bytes).unwrap_or_default();
+    let bytes = match found.foreign_text.then(|| wire::to_utf8(&bytes)).flatten() {
+        Some(utf8) => utf8.into(),
+        None => bytes,
+    };
     let model = ModelProto::decode(bytes).map_err(|error| {
         Error::new(
             ErrorKind::NotOnnx,
@@ -28,15 +38,11 @@ pub fn decode(bytes: Bytes) -> Result<ModelProto> {
             format!("expected an ONNX model, found {length} bytes without an IR version and a graph"),
         ));
     }
-    let known = model.encoded_len();
-    if known < length {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!(
-                "expected a model of IR version 14 or older, found {} bytes of fields that are not in the schema",
-                length - known
-            ),
-        ));
+    if let Some(unknown) = found.unknown {
+        let message = format!(
+            "expected a model of IR version 14 or older, found {unknown}, which is not in the schema and would be lost"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, message));
     }
     Ok(model)
 }
@@ -65,6 +71,11 @@ pub fn graph_mut(model: &mut ModelProto) -> Result<&mut GraphProto> {
 /// # Errors
 /// Those of `sink`.
 pub fn encode(model: &ModelProto, sink: &mut impl Write) -> io::Result<()> {
+    if has_foreign_text(model) {
+        let utf8 = model.encode_to_vec();
+        // What prost encoded can be walked.
+        return sink.write_all(&wire::from_utf8(&utf8).unwrap_or(utf8));
+    }
     // Both messages are taken apart field by field, so that a field added to the schema does not compile
     // until it has its place here.
     let ModelProto {
@@ -104,6 +115,44 @@ pub fn encode(model: &ModelProto, sink: &mut impl Write) -> io::Result<()> {
         encode_graph(graph, sink)?;
     }
     sink.write_all(&after.encode_to_vec())
+}
+
+/// Whether a text could hold a character that stands for a byte. Where the payload of a node's
+/// tensor only looks so, nothing is lost but the time to write the model in one piece.
+fn has_foreign_text(model: &ModelProto) -> bool {
+    let Some(graph) = &model.graph else { return wire::may_hold_foreign_text(&model.encode_to_vec()) };
+    let around = ModelProto {
+        producer_name: model.producer_name.clone(),
+        producer_version: model.producer_version.clone(),
+        domain: model.domain.clone(),
+        doc_string: model.doc_string.clone(),
+        graph: Some(GraphProto {
+            name: graph.name.clone(),
+            doc_string: graph.doc_string.clone(),
+            input: graph.input.clone(),
+            output: graph.output.clone(),
+            value_info: graph.value_info.clone(),
+            quantization_annotation: graph.quantization_annotation.clone(),
+            sparse_initializer: graph.sparse_initializer.clone(),
+            metadata_props: graph.metadata_props.clone(),
+            ..Default::default()
+        }),
+        opset_import: model.opset_import.clone(),
+        metadata_props: model.metadata_props.clone(),
+        training_info: model.training_info.clone(),
+        functions: model.functions.clone(),
+        configuration: model.configuration.clone(),
+        ..Default::default()
+    };
+    wire::may_hold_foreign_text(&around.encode_to_vec())
+        || graph.node.iter().any(|node| wire::may_hold_foreign_text(&node.encode_to_vec()))
+        || graph.initializer.iter().any(|tensor| {
+            let entries = tensor.external_data.iter().chain(&tensor.metadata_props);
+            let texts = entries.flat_map(|entry| [entry.key(), entry.value()]);
+            texts
+                .chain([tensor.name(), tensor.doc_string()])
+                .any(|text| wire::may_hold_foreign_text(text.as_bytes()))
+        })
 }
 
 fn encode_graph(graph: &GraphProto, sink: &mut impl Write) -> io::Result<()> {
@@ -212,7 +261,34 @@ mod tests {
         bytes.extend([0xc0, 0x3e, 0x01]);
         let error = decode(bytes.into()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().contains("found 3 bytes of fields"), "{error}");
+        assert!(error.to_string().contains("found field 1000 of a `ModelProto`"), "{error}");
+    }
+
+    /// What other writers may do: pad a length, split a message, and give texts in the encoding of
+    /// their time.
+    #[test]
+    fn legal_bytes_of_other_writers_are_read() {
+        let model = full_model();
+        let plain = model.encode_to_vec();
+        let key = plain.iter().position(|&byte| byte == 7 << 3 | 2).unwrap();
+        // The graph's length takes two bytes; a third one adds nothing to it.
+        let padded =
+            [&plain[..=key], &[plain[key + 1], plain[key + 2] | 0x80, 0], &plain[key + 3..]].concat();
+        let later = GraphProto { doc_string: Some("again".into()), ..Default::default() };
+        let later = ModelProto { graph: Some(later), ..Default::default() };
+        let split = [plain.clone(), later.encode_to_vec()].concat();
+        assert_eq!(decode(padded.into()).unwrap(), model);
+        let split = decode(split.into()).unwrap().graph.unwrap();
+        assert_eq!((split.node.len(), split.doc_string()), (3, "again"));
+
+        let graph = GraphProto { doc_string: Some("caf?".into()), ..model.graph.clone().unwrap() };
+        let mut latin = ModelProto { graph: Some(graph), ..model }.encode_to_vec();
+        let at = latin.windows(4).position(|four| four == b"caf?").unwrap();
+        latin[at + 3] = 0xe9;
+        let decoded = decode(latin.clone().into()).unwrap();
+        let mut written = Vec::new();
+        encode(&decoded, &mut written).unwrap();
+        assert_eq!(written, latin);
     }
 
     #[test]

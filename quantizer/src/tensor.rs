@@ -1,7 +1,7 @@
 //! Tensors: payload sizes, and values in and out of the several fields in which ONNX may store them.
 
 use bytes::Bytes;
-use half::f16;
+use half::{bf16, f16};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::proto::{TensorProto, tensor_proto::DataLocation, tensor_proto::DataType};
@@ -125,6 +125,21 @@ fn typed_field(tensor: &TensorProto, element: DataType) -> (&'static str, usize)
     }
 }
 
+/// The payload as little-endian bytes, from `raw_data` or one of the fields for floats; `None` for
+/// any other form.
+pub fn to_raw(tensor: &TensorProto) -> Option<Bytes> {
+    match (&tensor.raw_data, element_type(tensor)) {
+        (Some(raw), _) => Some(raw.clone()),
+        (None, DataType::Float) => {
+            Some(tensor.float_data.iter().flat_map(|value| value.to_le_bytes()).collect())
+        }
+        (None, DataType::Double) => {
+            Some(tensor.double_data.iter().flat_map(|value| value.to_le_bytes()).collect())
+        }
+        _ => None,
+    }
+}
+
 /// The values of a float32 or float16 tensor, in row-major order, as float32 (which is exact).
 ///
 /// # Errors
@@ -142,6 +157,53 @@ pub fn to_f32(tensor: &TensorProto) -> Result<Vec<f32>> {
             Ok(tensor.int32_data.iter().map(|&bits| f16::from_bits(bits as u16).to_f32()).collect())
         }
         _ => unsupported(tensor, "float32 or float16"),
+    }
+}
+
+/// Whether a weight may be of this type: float64, float32, float16 or bfloat16.
+pub fn is_float(element: DataType) -> bool {
+    matches!(element, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double)
+}
+
+/// The largest finite number of a type that [`is_float`].
+pub fn largest(element: DataType) -> f64 {
+    match element {
+        DataType::Float16 => f16::MAX.to_f64(),
+        DataType::Bfloat16 => bf16::MAX.to_f64(),
+        DataType::Double => f64::MAX,
+        _ => f64::from(f32::MAX),
+    }
+}
+
+/// The values of a tensor of any type that [`is_float`], in row-major order, as the float32 next to
+/// each. Only those of float64 are rounded; beyond the range of float32 they are infinite.
+///
+/// # Errors
+/// As [`to_f32`].
+pub fn to_nearest_f32(tensor: &TensorProto) -> Result<Vec<f32>> {
+    match element_type(tensor) {
+        DataType::Double => Ok(to_f64(tensor)?.into_iter().map(|value| value as f32).collect()),
+        DataType::Bfloat16 => {
+            readable(tensor)?;
+            Ok(match &tensor.raw_data {
+                Some(raw) => words::<2>(raw).map(|word| bf16::from_le_bytes(word).to_f32()).collect(),
+                None => tensor.int32_data.iter().map(|&bits| bf16::from_bits(bits as u16).to_f32()).collect(),
+            })
+        }
+        _ => to_f32(tensor),
+    }
+}
+
+/// The values of a float64 tensor, in row-major order.
+///
+/// # Errors
+/// As [`to_f32`].
+pub fn to_f64(tensor: &TensorProto) -> Result<Vec<f64>> {
+    readable(tensor)?;
+    match (element_type(tensor), &tensor.raw_data) {
+        (DataType::Double, Some(raw)) => Ok(words::<8>(raw).map(f64::from_le_bytes).collect()),
+        (DataType::Double, None) => Ok(tensor.double_data.clone()),
+        _ => unsupported(tensor, "float64"),
     }
 }
 
@@ -200,9 +262,21 @@ pub fn from_f16(name: &str, dims: &[usize], values: &[f32]) -> TensorProto {
     raw(name, DataType::Float16, dims, bytes)
 }
 
-/// A tensor of float32 or float16, as `element` says.
+/// A tensor of float32, float16 or bfloat16, as `element` says.
 pub fn from_float(name: &str, element: DataType, dims: &[usize], values: &[f32]) -> TensorProto {
-    if element == DataType::Float16 { from_f16(name, dims, values) } else { from_f32(name, dims, values) }
+    match element {
+        DataType::Float16 => from_f16(name, dims, values),
+        DataType::Bfloat16 => {
+            let bytes = values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect();
+            raw(name, element, dims, bytes)
+        }
+        _ => from_f32(name, dims, values),
+    }
+}
+
+/// A tensor of float64.
+pub fn from_f64(name: &str, dims: &[usize], values: &[f64]) -> TensorProto {
+    raw(name, DataType::Double, dims, values.iter().flat_map(|value| value.to_le_bytes()).collect())
 }
 
 /// A tensor of int8.
@@ -250,6 +324,20 @@ mod tests {
         for tensor in [raw32, raw16, typed32, typed16] {
             assert_eq!(to_f32(&tensor).unwrap(), values, "{:?}", element_type(&tensor));
         }
+    }
+
+    #[test]
+    fn wide_and_short_floats_are_read_as_the_nearest_float32() {
+        let values = [1.0f32, -0.5, 3.0];
+        let short = from_float("w", DataType::Bfloat16, &[3], &values);
+        let bits = values.iter().map(|&value| bf16::from_f32(value).to_bits().into()).collect();
+        let typed = TensorProto { raw_data: None, int32_data: bits, ..short.clone() };
+        let wide = from_f64("w", &[3], &[1.0, -0.5, 3.0 + 1e-12]);
+        let typed_wide = TensorProto { raw_data: None, double_data: vec![1.0, -0.5, 3.0], ..wide.clone() };
+        for tensor in [short, typed, wide, typed_wide] {
+            assert_eq!(to_nearest_f32(&tensor).unwrap(), values, "{:?}", element_type(&tensor));
+        }
+        assert_eq!(to_nearest_f32(&from_f64("w", &[1], &[1e300])).unwrap(), [f32::INFINITY]);
     }
 
     #[test]

@@ -204,13 +204,13 @@ const NAMES: [Case; 15] = [
     ("nodes without names", |g| g.node.iter_mut().for_each(|node| node.name = None), None),
     ("a weight that the caller may replace", |g| g.input.push(value("w")), None),
     (
-        "a name that the scheme would give",
+        "a name that the scheme would give, which it then does not",
         |g| {
             g.initializer.extend([from_f32("w_scale", &[1], &[1.0]), from_f32("w_int8", &[1], &[1.0])]);
             g.node.push(node("Add", "user", &["w_scale", "w_int8"], &["used"]));
             g.output.push(value("used"));
         },
-        Some((ErrorKind::Graph, "tensor `w_scale`: two initializers have this name")),
+        None,
     ),
 ];
 
@@ -250,9 +250,9 @@ const TENSORS: [Case; 20] = [
         Some((ErrorKind::Tensor, "tensor `w`: expected finite weights, found NaN at element 2")),
     ),
     (
-        "infinity in a weight of an LSTM",
+        "infinity in a weight of an LSTM, which stays float",
         |g| put(g, from_f32("lstm_r", &[1, 1, 2], &[0.0, f32::NEG_INFINITY])),
-        Some((ErrorKind::Tensor, "tensor `lstm_r`: expected finite weights, found -inf at element 1")),
+        None,
     ),
     ("the largest weights there are", |g| put(g, from_f32("w", &[2, 1], &[f32::MAX, f32::MIN])), None),
     (
@@ -370,7 +370,7 @@ fn check_cases(cases: &[Case]) {
 fn the_sound_model_is_quantized() {
     run(&sound().encode_to_vec()).unwrap();
     let counts = schemes().map(|scheme| schemes::quantize(&mut sound(), scheme.as_ref()).unwrap());
-    assert!(counts.iter().all(|summary| summary.kept.is_empty()), "{counts:?}");
+    assert!(counts.iter().all(|summary| summary.left.is_empty()), "{counts:?}");
     assert_eq!(counts.map(|summary| (summary.quantized, summary.folded)), [(2, 1), (7, 1)]);
 }
 
@@ -428,7 +428,7 @@ fn a_model_cut_short_anywhere_is_an_error() {
 #[test]
 fn chains_of_any_length_are_followed() {
     const LENGTH: usize = 100_000;
-    for op in ["Identity", "Neg"] {
+    for op in ["Identity", "Softplus"] {
         let mut graph = GraphProto {
             initializer: vec![from_f32("v0", &[4, 2], &ramp(8))],
             input: vec![value("x")],

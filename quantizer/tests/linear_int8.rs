@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use quantizer::graph::{View, is, node};
 use quantizer::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
-use quantizer::schemes::{self, LinearInt8, Summary};
+use quantizer::schemes::{self, LinearInt8, Reason, Summary};
 use quantizer::{census, check, model, tensor};
 
 const CASES: [&str; 5] = ["shapes", "values", "gemm", "shared", "excluded"];
@@ -157,10 +157,14 @@ fn no_weight_is_stored_twice() {
 
 #[test]
 fn what_stays_float_is_listed() {
-    let (_, summary) = linear(read("excluded", "float"));
-    assert_eq!((summary.quantized, summary.kept), (1, vec!["v".to_string(), "u".into()]));
-    let (_, summary) = linear(read("gemm", "float"));
-    assert_eq!((summary.quantized, summary.kept), (5, vec!["w_halved".to_string(), "w_less_bias".into()]));
+    let left = |case: &str| {
+        let (_, summary) = linear(read(case, "float"));
+        let left = summary.left.into_iter().map(|left| (left.name, left.reason)).collect::<Vec<_>>();
+        (summary.quantized, left)
+    };
+    let [v, u, halved, less_bias] = ["v", "u", "w_halved", "w_less_bias"].map(ToOwned::to_owned);
+    assert_eq!(left("excluded"), (1, vec![(v, Reason::Excluded), (u, Reason::Excluded)]));
+    assert_eq!(left("gemm"), (5, vec![(halved, Reason::Attributes), (less_bias, Reason::Attributes)]));
 }
 
 /// The tool has no answer to these: it fails on the first and writes a wrong second product for the second.

@@ -148,10 +148,10 @@ impl<'a> Maker<'a> {
         let made = self.make(scheme, runtime)?;
         let Made { artifact, summary, .. } = &made;
         busy.done(&format!(
-            "made `{}`: {} weights as INT8, {} kept, {:.1} MiB",
+            "made `{}`: {} weights as INT8, {} left, {:.1} MiB",
             artifact.metadata.name,
             summary.quantized,
-            summary.kept.len(),
+            summary.left.len(),
             artifact.metadata.bytes as f64 / f64::from(1 << 20)
         ));
         Ok(made)

@@ -67,7 +67,8 @@ mod tests {
             let mut graph = graph.clone();
             let weights = WeightsInt8 { min_elements: 2, exclude, finer: vec![] };
             let summary = CoremlInt8(weights).apply(&mut graph).unwrap();
-            assert_eq!((summary.quantized, summary.kept), (1, vec!["coreml/ones/4_1_2".to_owned()]));
+            let left: Vec<&str> = summary.left.iter().map(|left| left.name.as_str()).collect();
+            assert_eq!((summary.quantized, left), (1, vec!["coreml/ones/4_1_2"]));
             let ones = graph.initializer.iter().find(|it| it.name() == "coreml/ones/4_1_2").unwrap();
             assert_eq!(element_type(ones), DataType::Float);
         }

@@ -1,16 +1,22 @@
 //! `linear-int8`: constant `MatMul` and Gemm weights as INT8, their activations quantized at run time.
 
-use std::collections::{BTreeMap, HashSet};
+mod product;
+
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 use regex::Regex;
 
-use super::{Scheme, Summary};
+use super::{Reason, Scheme, Summary};
+use crate::dead;
 use crate::error::Result;
-use crate::graph::{View, attribute, integer, integer_attribute, is, node};
+use crate::fold::weight_uses;
+use crate::graph::{View, attribute, integer, is, nested_mut, own_names};
 use crate::int8::{self, Channels};
+use crate::names::Names;
 use crate::proto::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
 use crate::tensor;
+use product::Product;
 
 /// The settings of the reference result: weights per output channel, symmetric, by largest magnitude;
 /// activations by `DynamicQuantizeLinear` (asymmetric uint8 per tensor); convolutions untouched, so that no
@@ -23,6 +29,22 @@ pub struct LinearInt8 {
     pub exclude: Option<Regex>,
 }
 
+/// `DynamicQuantizeLinear` came with opset 11.
+const OPSET: i64 = 11;
+
+/// The weights that are stored as INT8, by name and orientation: a weight that several nodes share
+/// is quantized once.
+type Stored = BTreeMap<(String, bool), Weight>;
+
+/// A weight as it is stored: names of its levels, scales and zero points, and the type that it had.
+#[derive(Clone, Debug)]
+struct Weight {
+    levels: String,
+    scale: String,
+    zero_point: String,
+    element: DataType,
+}
+
 impl Scheme for LinearInt8 {
     fn name(&self) -> &'static str {
         "linear-int8"
@@ -30,66 +52,125 @@ impl Scheme for LinearInt8 {
 
     fn apply(&self, graph: &mut GraphProto) -> Result<Summary> {
         let mut summary = Summary::default();
-        let view = View::new(graph);
-        // Weights by name and orientation: a weight that several nodes share is quantized once.
-        let mut wanted: BTreeMap<(&str, bool), &TensorProto> = BTreeMap::new();
-        let mut products: Vec<Option<Product<'_>>> = Vec::with_capacity(graph.node.len());
-        for node in &graph.node {
-            let product = self.product(node, &view, &mut summary);
-            if let Some(product) = &product {
-                wanted.insert((product.weight.name(), product.transposed), product.weight);
-            }
-            products.push(product);
-        }
-        let jobs: Vec<_> = wanted.into_iter().collect();
-        summary.quantized = jobs.len();
-        let weights = jobs
-            .into_par_iter()
-            .map(|((_, transposed), weight)| quantize(weight, transposed))
-            .collect::<Result<Vec<_>>>()?;
-
-        let mut quantized_activations = HashSet::new();
-        let mut nodes = Vec::with_capacity(graph.node.len());
-        for (node, product) in graph.node.iter().zip(&products) {
-            match product {
-                None => nodes.push(node.clone()),
-                Some(product) => product.emit(node, &mut quantized_activations, &mut nodes),
-            }
-        }
-        graph.node = nodes;
-        graph.initializer.extend(weights.into_iter().flatten());
+        let mut names = Names::of(graph);
+        self.within(graph, &Stored::new(), &mut names, &mut summary)?;
         Ok(summary)
+    }
+
+    fn is_for_functions(&self) -> bool {
+        true
     }
 }
 
 impl LinearInt8 {
-    /// The node as a product this scheme quantizes, or `None`.
-    fn product<'a>(
+    /// Stores the weights that `graph` has itself, whoever uses them, and replaces the products by
+    /// nodes of `graph` and of the graphs within. `outside` are weights that graphs around it
+    /// store.
+    fn within(
         &self,
-        node: &'a NodeProto,
-        view: &View<'a>,
+        graph: &mut GraphProto,
+        outside: &Stored,
+        names: &mut Names,
         summary: &mut Summary,
-    ) -> Option<Product<'a>> {
-        if !is(node, "MatMul") && !is(node, "Gemm") {
-            return None;
+    ) -> Result<()> {
+        let view = View::new(graph);
+        let mut wanted: BTreeMap<(&str, bool), (&NodeProto, &TensorProto)> = BTreeMap::new();
+        for used in weight_uses(graph).into_iter().filter(|used| is_linear(used.node)) {
+            let Some(weight) = view.initializer(used.name) else { continue };
+            if !tensor::is_float(tensor::element_type(weight)) {
+                continue;
+            }
+            match self.objection(used.node).or_else(|| objection_to(weight, &view)) {
+                Some(reason) => summary.leave(weight, used.node, reason),
+                None => {
+                    wanted.entry((used.name, is_transposed(used.node))).or_insert((used.node, weight));
+                }
+            }
         }
-        let weight = view.initializer(node.input.get(1)?)?;
+        let quantized = wanted
+            .into_par_iter()
+            .map(|((_, transposed), (node, weight))| {
+                Ok((transposed, node, weight, quantize(weight, transposed)?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+
+        let own = own_names(graph);
+        let mut stored = outside.clone();
+        stored.retain(|(name, _), _| !own.contains(name.as_str()));
+        let mut tensors = Vec::new();
+        for (transposed, node, weight, quantized) in quantized {
+            match quantized {
+                Ok(mut three) => {
+                    names.settle(&mut [], &mut three, "");
+                    let [levels, scale, zero_point] = three.each_ref().map(|tensor| tensor.name().to_owned());
+                    let element = tensor::element_type(weight);
+                    stored.insert(
+                        (weight.name().to_owned(), transposed),
+                        Weight { levels, scale, zero_point, element },
+                    );
+                    tensors.extend(three);
+                    summary.stored(node.op_type(), OPSET);
+                }
+                Err(reason) => summary.leave(weight, node, reason),
+            }
+        }
+        self.replace(graph, &stored, names);
+        graph.initializer.extend(tensors);
+        for inner in graph.node.iter_mut().flat_map(nested_mut) {
+            self.within(inner, &stored, names, summary)?;
+            dead::remove(inner);
+        }
+        Ok(())
+    }
+
+    /// Puts integer products in place of the nodes of `graph` whose weights are stored.
+    fn replace(&self, graph: &mut GraphProto, stored: &Stored, names: &mut Names) {
+        let mut activations = HashMap::new();
+        let mut nodes = Vec::with_capacity(graph.node.len());
+        for old in std::mem::take(&mut graph.node) {
+            let weight = old.input.get(1).filter(|_| is_linear(&old) && self.objection(&old).is_none());
+            match weight.and_then(|name| stored.get(&(name.clone(), is_transposed(&old)))) {
+                Some(weight) => Product { old: &old, weight }.emit(names, &mut activations, &mut nodes),
+                None => nodes.push(old),
+            }
+        }
+        graph.node = nodes;
+    }
+
+    /// Why the product that `node` is cannot be one of integers, whatever its weight is.
+    fn objection(&self, node: &NodeProto) -> Option<Reason> {
         let named = |names: &[String]| names.first().is_some_and(|name| !name.is_empty());
-        let element = tensor::element_type(weight);
-        let sound = weight.dims.len() == 2
-            && !weight.dims.contains(&0)
-            && matches!(element, DataType::Float | DataType::Float16)
-            && !view.is_input(weight.name())
-            && named(&node.input)
-            && named(&node.output);
         let plain = is(node, "MatMul")
             || (integer(node, "transA", 0) == 0 && one(node, "alpha") && one(node, "beta"));
-        if !sound || !plain || self.exclude.as_ref().is_some_and(|pattern| pattern.is_match(node.name())) {
-            summary.kept.push(weight.name().into());
-            return None;
+        let fixed = node.attribute.iter().all(|attribute| attribute.ref_attr_name().is_empty());
+        if !named(&node.input) || !named(&node.output) {
+            Some(Reason::Shape)
+        } else if !plain || !fixed {
+            Some(Reason::Attributes)
+        } else if self.exclude.as_ref().is_some_and(|pattern| pattern.is_match(node.name())) {
+            Some(Reason::Excluded)
+        } else {
+            None
         }
-        let bias = node.input.get(2).filter(|name| is(node, "Gemm") && !name.is_empty()).map(String::as_str);
-        Some(Product { weight, element, transposed: integer(node, "transB", 0) == 1, bias })
+    }
+}
+
+fn is_linear(node: &NodeProto) -> bool {
+    is(node, "MatMul") || is(node, "Gemm")
+}
+
+fn is_transposed(node: &NodeProto) -> bool {
+    integer(node, "transB", 0) == 1
+}
+
+/// Why a weight cannot be stored, whoever uses it.
+fn objection_to(weight: &TensorProto, view: &View<'_>) -> Option<Reason> {
+    if view.is_input(weight.name()) {
+        Some(Reason::Input)
+    } else if weight.dims.len() != 2 || weight.dims.contains(&0) {
+        Some(Reason::Shape)
+    } else {
+        None
     }
 }
 
@@ -98,84 +179,20 @@ fn one(node: &NodeProto, name: &str) -> bool {
     attribute(node, name).is_none_or(|factor| factor.f() == 1.0)
 }
 
-/// `x · W`, and `+ bias` for a Gemm that has one.
-struct Product<'a> {
-    weight: &'a TensorProto,
-    element: DataType,
-    transposed: bool,
-    bias: Option<&'a str>,
-}
-
-impl Product<'_> {
-    /// `DynamicQuantizeLinear` (once per activation) → `MatMulInteger` → `Cast` → `Mul` by both scales.
-    fn emit(&self, old: &NodeProto, quantized: &mut HashSet<String>, nodes: &mut Vec<NodeProto>) {
-        let name = old.name();
-        let (x, y) = (old.input[0].as_str(), old.output[0].as_str());
-        let weight = stored_name(self.weight.name(), self.transposed);
-        let cast = |name: String, from: &str, to: &str, element: DataType| {
-            let mut cast = node("Cast", name, &[from], &[to]);
-            cast.attribute.push(integer_attribute("to", i64::from(i32::from(element))));
-            cast
-        };
-        if quantized.insert(x.into()) {
-            let mut source = x.to_string();
-            if self.element == DataType::Float16 {
-                // DynamicQuantizeLinear takes float32 only.
-                source = format!("{x}_float");
-                nodes.push(cast(format!("{x}_Cast"), x, &source, DataType::Float));
-            }
-            nodes.push(node(
-                "DynamicQuantizeLinear",
-                format!("{x}_QuantizeLinear"),
-                &[&source],
-                &[&format!("{x}_quantized"), &format!("{x}_scale"), &format!("{x}_zero_point")],
-            ));
-        }
-        let (integers, floats) = (format!("{y}_integers"), format!("{y}_floats"));
-        let scales = format!("{y}_scales");
-        nodes.push(node(
-            "MatMulInteger",
-            format!("{name}_quant"),
-            &[
-                &format!("{x}_quantized"),
-                &format!("{weight}_quantized"),
-                &format!("{x}_zero_point"),
-                &format!("{weight}_zero_point"),
-            ],
-            &[&integers],
-        ));
-        nodes.push(cast(format!("{name}_quant_cast"), &integers, &floats, DataType::Float));
-        let factors = [&*format!("{x}_scale"), &format!("{weight}_scale")];
-        nodes.push(node("Mul", format!("{name}_quant_scales"), &factors, &[&scales]));
-        // What is still to come after the product decides what the product may be called.
-        let after_product = if self.element == DataType::Float16 || self.bias.is_some() {
-            format!("{y}_product")
-        } else {
-            y.to_string()
-        };
-        nodes.push(node("Mul", format!("{name}_quant_scaled"), &[&floats, &scales], &[&after_product]));
-        let mut value = after_product;
-        if self.element == DataType::Float16 {
-            let narrow = if self.bias.is_some() { format!("{y}_product_half") } else { y.to_string() };
-            nodes.push(cast(format!("{name}_quant_narrow"), &value, &narrow, DataType::Float16));
-            value = narrow;
-        }
-        if let Some(bias) = self.bias {
-            nodes.push(node("Add", format!("{name}_bias"), &[&value, bias], &[y]));
-        }
-    }
-}
-
 fn stored_name(weight: &str, transposed: bool) -> String {
     if transposed { format!("{weight}_transposed") } else { weight.to_string() }
 }
 
-/// The int8 weight `[inputs, outputs]`, one scale and one zero point per output.
-fn quantize(weight: &TensorProto, transposed: bool) -> Result<[TensorProto; 3]> {
+/// The int8 weight `[inputs, outputs]`, one scale and one zero point per output; or why it cannot
+/// be held so.
+fn quantize(weight: &TensorProto, transposed: bool) -> Result<Result<[TensorProto; 3], Reason>> {
     let name = stored_name(weight.name(), transposed);
     let mut dims = tensor::shape(weight);
-    let mut values = tensor::to_f32(weight)?;
-    int8::check_finite(weight.name(), &values)?;
+    let mut values = tensor::to_nearest_f32(weight)?;
+    int8::check_numbers(weight.name(), &values)?;
+    if let Err(loss) = int8::check_range(&values, tensor::largest(tensor::element_type(weight))) {
+        return Ok(Err(loss.into()));
+    }
     if transposed {
         let (outputs, inputs) = (dims[0], dims[1]);
         let rows = &values;
@@ -185,10 +202,18 @@ fn quantize(weight: &TensorProto, transposed: bool) -> Result<[TensorProto; 3]> 
     let view = Channels::new(&dims, 1..2);
     let scales = int8::absmax_scales(&values, view);
     let levels = int8::quantize(&values, view, &scales);
+    if let Err(loss) = int8::check_levels(&values, &levels) {
+        return Ok(Err(loss.into()));
+    }
     let outputs = [view.channels];
-    Ok([
-        tensor::from_i8(&format!("{name}_quantized"), &dims, &levels),
+    let levels = TensorProto {
+        doc_string: weight.doc_string.clone(),
+        metadata_props: weight.metadata_props.clone(),
+        ..tensor::from_i8(&format!("{name}_quantized"), &dims, &levels)
+    };
+    Ok(Ok([
+        levels,
         tensor::from_f32(&format!("{name}_scale"), &outputs, &scales),
         tensor::from_i8(&format!("{name}_zero_point"), &outputs, &vec![0; view.channels]),
-    ])
+    ]))
 }

@@ -2,9 +2,11 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{View, integer_attribute, is, node, string_attribute};
-use crate::int8::{self, Channels, Range};
+use crate::int8::{self, Channels, Loss, Range};
+use crate::names::Names;
 use crate::proto::{NodeProto, TensorProto, tensor_proto::DataType};
 use crate::tensor;
+use half::f16;
 
 /// How fine a stored weight is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,19 @@ pub(super) struct Stored {
     /// The initializers beside it: the scale, and what unpacks further bits.
     pub(super) others: Vec<TensorProto>,
     pub(super) nodes: Vec<NodeProto>,
+    /// The operator set that has all of these nodes.
+    pub(super) opset: i64,
+}
+
+impl Stored {
+    /// Gives everything but the weight itself a name that is not taken.
+    pub(super) fn settle(&mut self, names: &mut Names, weight: &str) {
+        let mut tensors = vec![std::mem::take(&mut self.levels)];
+        tensors.append(&mut self.others);
+        names.settle(&mut self.nodes, &mut tensors, weight);
+        self.others = tensors.split_off(1);
+        self.levels = tensors.remove(0);
+    }
 }
 
 /// The initializers that a weight is stored in.
@@ -83,14 +98,31 @@ pub fn find<'a>(view: &View<'a>, name: &str) -> Option<Found<'a>> {
 /// `L·scale` with no rounding before the last product. `l` is unpacked by two `BitShift`, to the left and back to the
 /// right, of each byte by each of its places; opset 11 has that, and every runtime that folds constants folds it.
 ///
+/// That is float16 for a weight of float16 whose scales it has, and float32 otherwise, cast to the
+/// type of the weight at the end. A weight whose values would be lost is told as a [`Loss`].
+///
 /// # Errors
-/// [`ErrorKind::Tensor`] for values without a number, and for a weight whose elements do not fill whole bytes.
-pub(super) fn store(weight: &TensorProto, axes: std::ops::Range<usize>, bits: Bits) -> Result<Stored> {
+/// [`ErrorKind::Tensor`] for values without a number, [`ErrorKind::Unsupported`] for a weight whose
+/// elements do not fill whole bytes.
+pub(super) fn store(
+    weight: &TensorProto,
+    axes: std::ops::Range<usize>,
+    bits: Bits,
+) -> Result<Result<Stored, Loss>> {
     let name = weight.name();
-    let element = tensor::element_type(weight);
+    let of_weight = tensor::element_type(weight);
     let dims = tensor::shape(weight);
-    let values = tensor::to_f32(weight)?;
-    int8::check_finite(name, &values)?;
+    let values = tensor::to_nearest_f32(weight)?;
+    int8::check_numbers(name, &values)?;
+    if let Err(loss) = int8::check_range(&values, tensor::largest(of_weight)) {
+        return Ok(Err(loss));
+    }
+    if of_weight == DataType::Double {
+        let vanishes = |(wide, value): (&f64, &f32)| *wide != 0.0 && *value == 0.0;
+        if tensor::to_f64(weight)?.iter().zip(&values).any(vanishes) {
+            return Ok(Err(Loss::Range));
+        }
+    }
     let view = Channels::new(&dims, axes.clone());
     let range = Range::with_extra_bits(bits.extra());
     let mut scales = int8::least_squares_scales(&values, view, range);
@@ -98,18 +130,30 @@ pub(super) fn store(weight: &TensorProto, axes: std::ops::Range<usize>, bits: Bi
     let mut scale_dims = vec![1; dims.len()];
     scale_dims[axes.clone()].copy_from_slice(&dims[axes]);
     let scale_name = format!("{name}_scale");
+    let fits_half = |scale: &f32| (f16::MIN_POSITIVE.to_f32()..f16::MAX.to_f32()).contains(scale);
+    let element = match of_weight {
+        DataType::Float16 if scales.iter().all(fits_half) => DataType::Float16,
+        _ => DataType::Float,
+    };
     let scale = tensor::from_float(&scale_name, element, &scale_dims, &scales);
     if element == DataType::Float16 {
         // Levels are for the scale as it is stored.
         scales = tensor::to_f32(&scale)?;
     }
-    let (integers, floats) = (format!("{name}_int8"), format!("{name}_cast"));
-    let mut nodes = vec![cast(name, &integers, &floats, element)];
+    let (stored, floats) = (format!("{name}_int8"), format!("{name}_cast"));
+    let mut nodes = vec![cast(name, &stored, &floats, element)];
     let mut others = vec![scale];
     let (levels, sum) = if bits == Bits::Eight {
-        (int8::quantize(&values, view, &scales), floats)
+        let levels = int8::quantize(&values, view, &scales);
+        if let Err(loss) = int8::check_levels(&values, &levels) {
+            return Ok(Err(loss));
+        }
+        (levels, floats)
     } else {
         let levels = int8::quantize_to(&values, view, &scales, range);
+        if let Err(loss) = int8::check_levels(&values, &levels) {
+            return Ok(Err(loss));
+        }
         let (high, low) = split(&levels, bits).ok_or_else(|| {
             let wanted = 8 / bits.extra();
             let message = format!("expected a multiple of {wanted} elements to pack, found {}", levels.len());
@@ -118,8 +162,25 @@ pub(super) fn store(weight: &TensorProto, axes: std::ops::Range<usize>, bits: Bi
         unpack(name, bits, element, &dims, &low, &mut nodes, &mut others);
         (high, format!("{name}_sum"))
     };
-    nodes.push(node("Mul", format!("{name}_Mul"), &[&sum, &scale_name], &[name]));
-    Ok(Stored { levels: tensor::from_i8(&integers, &dims, &levels), others, nodes })
+    if element == of_weight {
+        nodes.push(node("Mul", format!("{name}_Mul"), &[&sum, &scale_name], &[name]));
+    } else {
+        let product = format!("{name}_scaled");
+        nodes.push(node("Mul", format!("{name}_Mul"), &[&sum, &scale_name], &[&product]));
+        nodes.push(cast(&format!("{name}_as_stored"), &product, name, of_weight));
+    }
+    let integers = TensorProto {
+        doc_string: weight.doc_string.clone(),
+        metadata_props: weight.metadata_props.clone(),
+        ..tensor::from_i8(&stored, &dims, &levels)
+    };
+    let opset = match (of_weight, bits) {
+        // Mul broadcasts as it does now since 7; BitShift came with 11, bfloat16 in Cast with 13.
+        (DataType::Bfloat16, _) => 13,
+        (_, Bits::Eight) => 7,
+        _ => 11,
+    };
+    Ok(Ok(Stored { levels: integers, others, nodes, opset }))
 }
 
 fn cast(name: &str, from: &str, to: &str, element: DataType) -> NodeProto {
@@ -222,7 +283,7 @@ mod tests {
     fn what_is_unpacked_is_the_level_that_was_stored() {
         let values: Vec<f32> = (0..64u8).map(|i| (f32::from(i) * 1.7).sin()).collect();
         for bits in ALL {
-            let stored = store(&tensor::from_f32("w", &[4, 16], &values), 0..1, bits).unwrap();
+            let stored = store(&tensor::from_f32("w", &[4, 16], &values), 0..1, bits).unwrap().unwrap();
             let (scales, range) =
                 (tensor::to_f32(&stored.others[0]).unwrap(), Range::with_extra_bits(bits.extra()));
             let expected = int8::quantize_to(&values, Channels::new(&[4, 16], 0..1), &scales, range);

@@ -6,11 +6,12 @@ use rayon::prelude::*;
 use regex::Regex;
 
 use super::storage::{Bits, store};
-use super::{Scheme, Summary};
+use super::{Reason, Scheme, Summary};
 use crate::error::Result;
-use crate::fold::weight_inputs;
-use crate::graph::{View, integer, is};
-use crate::proto::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
+use crate::fold::weight_uses;
+use crate::graph::{View, integer, is, nested_mut};
+use crate::names::Names;
+use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::tensor;
 
 /// Stores a weight `w` as `Mul(Cast(int8 initializer), scale)`, which every runtime's ordinary constant
@@ -36,59 +37,96 @@ impl Scheme for WeightsInt8 {
 
     fn apply(&self, graph: &mut GraphProto) -> Result<Summary> {
         let mut summary = Summary::default();
+        let mut names = Names::of(graph);
+        self.within(graph, &mut names, &mut summary)?;
+        Ok(summary)
+    }
+
+    fn is_for_functions(&self) -> bool {
+        true
+    }
+}
+
+/// How a weight is stored, or why it is not.
+type Choice = Result<(std::ops::Range<usize>, Bits), Reason>;
+
+impl WeightsInt8 {
+    /// Stores the weights that `graph` has itself, whoever uses them, and then those of the graphs
+    /// within.
+    fn within(&self, graph: &mut GraphProto, names: &mut Names, summary: &mut Summary) -> Result<()> {
         let view = View::new(graph);
         // By position among the initializers; a weight that several nodes share is stored once.
-        let mut wanted: BTreeMap<usize, Option<(std::ops::Range<usize>, Bits)>> = BTreeMap::new();
-        for node in &graph.node {
-            for &input in weight_inputs(node) {
-                let Some(index) = node.input.get(input).and_then(|name| view.initializer_index(name)) else {
-                    continue;
+        let mut wanted: BTreeMap<usize, (&NodeProto, Choice)> = BTreeMap::new();
+        for used in weight_uses(graph) {
+            let Some(index) = view.initializer_index(used.name) else { continue };
+            let weight = &graph.initializer[index];
+            if !tensor::is_float(tensor::element_type(weight)) {
+                continue;
+            }
+            let choice = if view.is_input(weight.name()) {
+                Err(Reason::Input)
+            } else {
+                self.choose(used.node, weight)
+            };
+            // Users that disagree about the channels, or one that is excluded, keep it float.
+            wanted
+                .entry(index)
+                .and_modify(|(_, known)| match (&*known, &choice) {
+                    (Ok((known_axes, _)), Ok((axes, _))) if known_axes != axes => {
+                        *known = Err(Reason::Disputed);
+                    }
+                    (Ok(_), Err(reason)) => *known = Err(*reason),
+                    _ => {}
+                })
+                .or_insert((used.node, choice));
+        }
+        let stored: Vec<_> = wanted
+            .into_par_iter()
+            .map(|(index, (node, choice))| {
+                let stored = match choice {
+                    Ok((axes, bits)) => store(&graph.initializer[index], axes, bits)?.map_err(Reason::from),
+                    Err(reason) => Err(reason),
                 };
-                let weight = &graph.initializer[index];
-                if !matches!(tensor::element_type(weight), DataType::Float | DataType::Float16) {
-                    continue;
-                }
-                let constant = !view.is_input(weight.name()) && !weight.dims.contains(&0);
-                let axes = channel_axes(node, weight).filter(|_| constant && !self.excludes(node, weight));
-                // Users that disagree about the channels, or one that is excluded, keep it float.
-                wanted
-                    .entry(index)
-                    .and_modify(|known| {
-                        *known = known.take().filter(|(known, _)| Some(known) == axes.as_ref());
-                    })
-                    .or_insert(axes.map(|axes| (axes, self.bits(node, weight))));
-            }
-        }
-        let mut jobs = Vec::new();
-        for (index, axes) in wanted {
-            match axes {
-                Some((axes, bits)) => jobs.push((index, axes, bits)),
-                None => summary.kept.push(graph.initializer[index].name().into()),
-            }
-        }
-        let stored = jobs
-            .par_iter()
-            .map(|(index, axes, bits)| store(&graph.initializer[*index], axes.clone(), *bits))
-            .collect::<Result<Vec<_>>>()?;
-        summary.quantized = stored.len();
+                Ok((index, node, stored))
+            })
+            .collect::<Result<_>>()?;
 
-        let mut nodes = Vec::with_capacity(2 * stored.len() + graph.node.len());
-        for (&(index, ..), stored) in jobs.iter().zip(stored) {
+        let mut put = Vec::with_capacity(stored.len());
+        for (index, node, stored) in stored {
+            let weight = &graph.initializer[index];
+            match stored {
+                Ok(mut stored) => {
+                    stored.settle(names, weight.name());
+                    summary.stored(node.op_type(), stored.opset);
+                    put.push((index, stored));
+                }
+                Err(reason) => summary.leave(weight, node, reason),
+            }
+        }
+        let mut nodes = Vec::with_capacity(2 * put.len() + graph.node.len());
+        for (index, stored) in put {
             nodes.extend(stored.nodes);
             graph.initializer[index] = stored.levels;
             graph.initializer.extend(stored.others);
         }
         nodes.append(&mut graph.node);
         graph.node = nodes;
-        Ok(summary)
+        graph.node.iter_mut().flat_map(nested_mut).try_for_each(|inner| self.within(inner, names, summary))
     }
-}
 
-impl WeightsInt8 {
-    fn excludes(&self, node: &NodeProto, weight: &TensorProto) -> bool {
+    fn choose(&self, node: &NodeProto, weight: &TensorProto) -> Choice {
         let elements: i64 = weight.dims.iter().product();
         let matches = |pattern: &Regex| pattern.is_match(node.name()) || pattern.is_match(weight.name());
-        (elements as usize) < self.min_elements || self.exclude.as_ref().is_some_and(matches)
+        if (elements as usize) < self.min_elements || weight.dims.contains(&0) {
+            return Err(Reason::Small);
+        }
+        if self.exclude.as_ref().is_some_and(matches) {
+            return Err(Reason::Excluded);
+        }
+        if node.attribute.iter().any(|attribute| !attribute.ref_attr_name().is_empty()) {
+            return Err(Reason::Attributes);
+        }
+        channel_axes(node, weight).map(|axes| (axes, self.bits(node, weight))).ok_or(Reason::Shape)
     }
 
     fn bits(&self, node: &NodeProto, weight: &TensorProto) -> Bits {
@@ -113,8 +151,8 @@ fn channel_axes(node: &NodeProto, weight: &TensorProto) -> Option<std::ops::Rang
         (rank >= 2).then_some(rank - 1..rank)
     } else if is(node, "Gemm") {
         (rank == 2).then_some(if integer(node, "transB", 0) == 1 { 0..1 } else { 1..2 })
-    } else if is(node, "LSTM") {
-        // [directions, 4·hidden, in]: one scale per gate row of each direction.
+    } else if is(node, "LSTM") || is(node, "GRU") || is(node, "RNN") {
+        // [directions, gates·hidden, in]: one scale per gate row of each direction.
         (rank == 3).then_some(0..2)
     } else if is(node, "Gather") {
         // [rows, width], looked up row by row.
@@ -128,7 +166,7 @@ fn channel_axes(node: &NodeProto, weight: &TensorProto) -> Option<std::ops::Rang
 mod tests {
     use super::*;
     use crate::graph::{integer_attribute, node};
-    use crate::proto::ValueInfoProto;
+    use crate::proto::{ValueInfoProto, tensor_proto::DataType};
     use crate::tensor::{from_f32, to_f32, to_i64};
 
     fn value(name: &str) -> ValueInfoProto {
@@ -174,6 +212,8 @@ mod tests {
             (plain("Gemm"), vec![4, 3], vec![1, 3]),
             (transposed, vec![4, 3], vec![4, 1]),
             (plain("LSTM"), vec![2, 4, 3], vec![2, 4, 1]),
+            (plain("GRU"), vec![1, 3, 4], vec![1, 3, 1]),
+            (plain("RNN"), vec![1, 3, 4], vec![1, 3, 1]),
             (node("Gather", "n", &["w", "x"], &["y"]), vec![4, 3], vec![4, 1]),
         ];
         for (op, dims, scale_dims) in cases {
@@ -182,7 +222,7 @@ mod tests {
             let values: Vec<f32> = (0..count).map(|i| (i as f32 * 1.7).sin()).collect();
             let mut graph = one_node(op, &dims, &values);
             let summary = scheme(None).apply(&mut graph).unwrap();
-            assert_eq!((summary.quantized, summary.kept.len()), (1, 0), "{case}");
+            assert_eq!((summary.quantized, summary.left.len()), (1, 0), "{case}");
             let scale = &graph.initializer[1];
             assert_eq!(tensor::shape(scale), scale_dims, "{case}");
             // What a runtime folds at load is close to the weight: half a step at the most, plus clipping.
@@ -212,13 +252,17 @@ mod tests {
     fn small_excluded_and_disputed_weights_stay() {
         let conv = || one_node(node("Conv", "conv_post", &["x", "w"], &["y"]), &[2, 1, 1], &[1.0, 2.0]);
         let mut excluded = conv();
-        assert_eq!(scheme(Some("CONV_post")).apply(&mut excluded).unwrap().kept, ["w"]);
+        let left = |summary: Summary| {
+            summary.left.into_iter().map(|left| (left.name, left.reason)).collect::<Vec<_>>()
+        };
+        let w = |reason| vec![("w".to_owned(), reason)];
+        assert_eq!(left(scheme(Some("CONV_post")).apply(&mut excluded).unwrap()), w(Reason::Excluded));
         let mut small = conv();
         let summary = WeightsInt8 { min_elements: 3, ..scheme(None) }.apply(&mut small).unwrap();
-        assert_eq!(summary.kept, ["w"]);
+        assert_eq!(left(summary), w(Reason::Small));
         let mut disputed = one_node(node("MatMul", "a", &["x", "w"], &["h"]), &[2, 2], &[1.0; 4]);
         disputed.node.push(node("Gather", "b", &["w", "i"], &["y"]));
-        assert_eq!(scheme(None).apply(&mut disputed).unwrap().kept, ["w"]);
+        assert_eq!(left(scheme(None).apply(&mut disputed).unwrap()), w(Reason::Disputed));
         for graph in [excluded, small, disputed] {
             assert!(graph.initializer.iter().all(|tensor| tensor::element_type(tensor) == DataType::Float));
         }

@@ -65,7 +65,11 @@ impl<'a> Convolution<'a> {
             return refused(format!("expected weights for {groups} groups, found {:?}", weight.dims));
         }
         let weights = tensor::to_f32(weight)?;
-        int8::check_finite(weight.name(), &weights)?;
+        int8::check_numbers(weight.name(), &weights)?;
+        int8::check_range(&weights, f64::from(f32::MAX)).map_err(|_| {
+            let message = "expected finite weights within half of float32's range, found others";
+            Error::tensor(ErrorKind::Tensor, weight.name(), message)
+        })?;
         let bias = match (node.input.get(2).filter(|name| !name.is_empty()), constant(2)) {
             (None, _) => vec![0.0; outputs],
             (Some(_), Some(bias)) if tensor::shape(bias) == [outputs] => tensor::to_f32(bias)?,
