@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{TensorRef, ValueRef};
@@ -172,6 +173,25 @@ impl Graph {
     ) -> Result<Self, Error> {
         let session = options
             .session(runtime, name, model.len() as u64, |builder| builder.commit_from_memory(model))?;
+        Ok(Self { session, name: name.to_owned() })
+    }
+
+    /// A model in a file, which may have further files beside it. What the runtime has to say of an
+    /// error is in the error alone, and not on the standard error.
+    ///
+    /// # Errors
+    /// Those of [`Graph::from_bytes`].
+    pub fn from_file(
+        runtime: &Runtime,
+        name: &str,
+        path: &Path,
+        options: &SynthesizerOptions,
+    ) -> Result<Self, Error> {
+        let bytes = fs_err::metadata(path).map_or(0, |file| file.len());
+        let session = options.session(runtime, name, bytes, |builder| {
+            let mut builder = builder.clone().with_log_level(LogLevel::Fatal)?;
+            builder.commit_from_file(path)
+        })?;
         Ok(Self { session, name: name.to_owned() })
     }
 

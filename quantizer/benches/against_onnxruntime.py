@@ -1,8 +1,8 @@
 """Times linear-int8 beside onnxruntime.quantization with the same settings, interleaved, one process each.
 
     pip install onnx sympy onnxruntime==1.26.0
-    cargo build --example quantize --package quantizer
-    python3 quantizer/benches/against_onnxruntime.py target/debug/examples/quantize BASE.onnx [ROUNDS]
+    cargo build --package xtask
+    python3 quantizer/benches/against_onnxruntime.py target/debug/xtask BASE.onnx [ROUNDS]
 
 Prints wall time and peak memory of each whole process, and the ratios. Also compares every INT8 weight and scale.
 """
@@ -55,7 +55,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         ours_file, theirs_file = os.path.join(folder, "ours.onnx"), os.path.join(folder, "theirs.onnx")
         commands = {
-            "ours": [ours_program, "linear-int8", base, ours_file, EXCLUDE],
+            "ours": [ours_program, "onnx-quantize", "linear-int8", base, ours_file, "--exclude", EXCLUDE],
             "theirs": [sys.executable, "-c", THEIRS, base, theirs_file],
         }
         runs = {name: [] for name in commands}

@@ -317,7 +317,7 @@ fn local(path: &Path) -> Result<Base> {
 }
 
 /// Reads an external payload, unless a symbolic link leads out of the model's folder.
-fn read_below(folder: &Path, location: &str) -> std::io::Result<Bytes> {
+pub(crate) fn read_below(folder: &Path, location: &str) -> std::io::Result<Bytes> {
     let folder = fs_err::canonicalize(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?;
     let path = fs_err::canonicalize(folder.join(location))?;
     if !path.starts_with(&folder) {

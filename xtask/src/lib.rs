@@ -22,6 +22,7 @@ pub mod host;
 pub mod judge;
 pub mod lock;
 pub mod make;
+pub mod nearness;
 pub mod parts;
 pub mod plan;
 pub mod planning;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::commands::{
-    bench, ci, clean, fetch, fidelity, inspect, package, prove, publish, quantize, report, smoke, test, tune,
-    verify,
+    bench, ci, clean, fetch, fidelity, inspect, onnx_quantize, package, prove, publish, quantize, report,
+    smoke, test, tune, verify,
 };
 use xtask::environment::Environment;
 use xtask::failure::exit_code;
@@ -39,6 +39,7 @@ enum Command {
     Prove(prove::ProveArgs),
     Publish(publish::PublishArgs),
     Test(test::TestArgs),
+    OnnxQuantize(onnx_quantize::OnnxQuantizeArgs),
     Ci(ci::CiArgs),
     Clean(clean::CleanArgs),
 }
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Command::Prove(args) => prove::run(args, &workspace),
         Command::Publish(args) => publish::run(args, &workspace),
         Command::Test(args) => test::run(args, &workspace),
+        Command::OnnxQuantize(args) => onnx_quantize::run(args, &workspace),
         Command::Ci(args) => ci::run(args, &workspace),
         Command::Clean(args) => clean::run(args, &workspace),
     };

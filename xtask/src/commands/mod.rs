@@ -6,6 +6,7 @@ pub mod clean;
 pub mod fetch;
 pub mod fidelity;
 pub mod inspect;
+pub mod onnx_quantize;
 pub mod package;
 pub mod prove;
 pub mod publish;
