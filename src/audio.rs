@@ -1,11 +1,12 @@
 //! Speech as samples, and as a WAV file.
 
-use std::io::{BufWriter, Cursor, Seek, Write};
+use std::io::{Cursor, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
+use crate::resample::Resampler;
+use crate::wav::{SampleFormat, WavWriter};
 
 /// Mono speech.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,18 +53,27 @@ impl Audio {
     /// [`ErrorKind::SampleNotFinite`] before anything is written, [`ErrorKind::WriteAudio`] if the file system
     /// refuses.
     pub fn write_wav(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let path = path.as_ref();
         self.check()?;
-        let failed = |source: hound::Error| {
-            Error::with_source(ErrorKind::WriteAudio { path: path.to_path_buf() }, source)
-        };
-        let partial = partial_beside(path);
-        let written = self.write_samples(&partial).and_then(|()| Ok(fs_err::rename(&partial, path)?));
-        written.map_err(|source| {
-            // What matters is the first error; the partial file may not even exist.
-            let _ = fs_err::remove_file(&partial);
-            failed(source)
-        })
+        let mut file = WavWriter::create(path, self.sample_rate, SampleFormat::Pcm16)?;
+        file.write(&self.samples)?;
+        file.finish()
+    }
+
+    /// The same sound at another sample rate, such as 8,000 for a telephone or 48,000 for a video.
+    ///
+    /// ```
+    /// let audio = kokoro_model::Audio { samples: vec![0.0; 24_000], sample_rate: 24_000 };
+    /// assert_eq!(audio.resampled(8_000)?.samples.len(), 8_000);
+    /// # Ok::<(), kokoro_model::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::SampleRate`] for a rate outside of 8 to 48 kHz.
+    pub fn resampled(&self, sample_rate: u32) -> Result<Self, Error> {
+        let mut resampler = Resampler::new(self.sample_rate, sample_rate)?;
+        let mut samples = resampler.push(&self.samples);
+        samples.extend(resampler.finish());
+        Ok(Self { samples, sample_rate })
     }
 
     /// The bytes of such a WAV file, for what is no file: a socket, or a player.
@@ -77,9 +87,17 @@ impl Audio {
     /// # Errors
     /// [`ErrorKind::SampleNotFinite`]; [`ErrorKind::WriteAudio`] for more than the 4 GB that a WAV file can hold.
     pub fn to_wav(&self) -> Result<Vec<u8>, Error> {
+        self.to_wav_of(SampleFormat::Pcm16)
+    }
+
+    /// The bytes of a WAV file with samples of this format.
+    ///
+    /// # Errors
+    /// Those of [`Self::to_wav`].
+    pub fn to_wav_of(&self, format: SampleFormat) -> Result<Vec<u8>, Error> {
         self.check()?;
-        let mut wav = Cursor::new(Vec::with_capacity(44 + 2 * self.samples.len()));
-        self.encode(&mut wav).map_err(|source| {
+        let mut wav = Cursor::new(Vec::with_capacity(64 + 4 * self.samples.len()));
+        self.encode(&mut wav, format).map_err(|source| {
             Error::with_source(ErrorKind::WriteAudio { path: PathBuf::from("WAV in memory") }, source)
         })?;
         Ok(wav.into_inner())
@@ -92,42 +110,19 @@ impl Audio {
         }
     }
 
-    fn write_samples(&self, path: &Path) -> Result<(), hound::Error> {
-        let mut file = BufWriter::new(fs_err::File::create_new(path)?);
-        self.encode(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        Ok(())
-    }
-
-    fn encode(&self, file: impl Write + Seek) -> Result<(), hound::Error> {
-        let format = hound::WavSpec {
-            channels: 1,
-            sample_rate: self.sample_rate,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        let mut writer = hound::WavWriter::new(file, format)?;
-        for sample in self.to_pcm16() {
-            writer.write_sample(sample)?;
+    fn encode(&self, file: impl Write + Seek, format: SampleFormat) -> Result<(), hound::Error> {
+        let mut writer = hound::WavWriter::new(file, format.spec(self.sample_rate))?;
+        for &sample in &self.samples {
+            format.write(&mut writer, sample)?;
         }
         writer.finalize()
     }
 }
 
 /// Full scale is 32,767 on both sides, so that silence stays 0 and the two rails are alike.
-fn to_pcm16(sample: f32) -> i16 {
+pub(crate) fn to_pcm16(sample: f32) -> i16 {
     // A cast from float to integer saturates, but only at −32,768; the clamp keeps the rails alike.
     (sample.clamp(-1.0, 1.0) * 32_767.0).round_ties_even() as i16
-}
-
-/// A name in the same folder, so that the rename cannot cross file systems, and unlike that of any other
-/// writer of the same file.
-fn partial_beside(path: &Path) -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}-{}.part", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-    path.with_file_name(name)
 }
 
 #[cfg(test)]

@@ -43,7 +43,12 @@ struct Inner {
     cancelled: AtomicBool,
     /// The runs in progress; a run is added before it begins and removed when it is over.
     runs: Mutex<Vec<Arc<RunOptions>>>,
+    /// What is called where something waits.
+    wakers: Mutex<Vec<Arc<Waker>>>,
 }
+
+/// Wakes what waits.
+type Waker = dyn Fn() + Send + Sync;
 
 impl Cancellation {
     /// A handle that has not cancelled.
@@ -60,6 +65,18 @@ impl Cancellation {
             // A run that cannot be ended goes on to its end; what follows it is not begun.
             let _ = run.terminate();
         }
+        drop(runs);
+        let wakers = self.inner.wakers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for wake in &wakers {
+            wake();
+        }
+    }
+
+    /// Calls `wake` when it is cancelled, until what is returned is dropped. What is cancelled already calls nothing.
+    pub(crate) fn on_cancel(&self, wake: impl Fn() + Send + Sync + 'static) -> Woken<'_> {
+        let waker: Arc<Waker> = Arc::new(wake);
+        self.inner.wakers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&waker));
+        Woken { inner: &self.inner, waker }
     }
 
     /// Whether [`Self::cancel`] was called.
@@ -82,6 +99,19 @@ impl Cancellation {
         }
         let _listed = Listed { inner: &self.inner, options: &options };
         Some(run(&options))
+    }
+}
+
+/// A waker in the list; dropped, it is taken out.
+pub(crate) struct Woken<'a> {
+    inner: &'a Inner,
+    waker: Arc<Waker>,
+}
+
+impl Drop for Woken<'_> {
+    fn drop(&mut self) {
+        let mut wakers = self.inner.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        wakers.retain(|waker| !Arc::ptr_eq(waker, &self.waker));
     }
 }
 

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 #[cfg(feature = "engine")]
 use crate::kernels::UnavailableKernels;
 use crate::language::Language;
-use crate::vocabulary::UnknownPhoneme;
+use crate::text::notice::Notice;
+use crate::text::vocabulary::UnknownPhoneme;
 use crate::voices::Voice;
 
 /// An error of this crate: a [kind](ErrorKind) that holds the values found, and what caused it.
-#[derive(Debug)]
+///
+/// Printed by `{:?}`, as `main` does with one that it returns, it is the same sentence as by `{}`, with its causes.
 pub struct Error {
     kind: ErrorKind,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -52,6 +54,18 @@ impl From<UnavailableKernels> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.kind.fmt(formatter)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(formatter, "\ncaused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 
@@ -307,15 +321,22 @@ pub enum ErrorKind {
         /// The language.
         language: Language,
     },
-    /// The text has a word or a symbol that nothing is known to be spoken for.
+    /// The text has words or symbols that nothing is known to be spoken for.
     #[error(
-        "`{word}`, behind {position} characters of the text, has no known pronunciation\nhint: leave it out, write it as it is spoken, or give its phonemes: `[{word}](/həlˈO/)`"
+        "the text has what no reading is known for{}\nhint: leave it out, write it as it is spoken, or give phonemes: `[word](/wˈɜɹd/)`",
+        places(notices)
     )]
-    Unpronounceable {
-        /// The word or the symbol.
-        word: String,
-        /// How many characters of the text stand before it.
-        position: usize,
+    Unreadable {
+        /// All of them, in their order.
+        notices: Vec<Notice>,
+    },
+    /// A line of a lexicon is no word with its phonemes.
+    #[error("line {line} of the lexicon is `{found}`, expected a word, white space and phonemes")]
+    LexiconLine {
+        /// The line, from 1; 0 for a word that was not given as text.
+        line: usize,
+        /// What stands there.
+        found: String,
     },
     /// There is no word in the text, and no sound in the phonemes.
     #[error("nothing to say: expected at least one word")]
@@ -333,6 +354,26 @@ pub enum ErrorKind {
     /// The speech was ended by a `Cancellation`.
     #[error("the speech was cancelled")]
     Cancelled,
+    /// All synthesizers of a pool were busy for as long as the caller would wait.
+    #[error("all {size} synthesizers of the pool were busy for {waited:?}")]
+    PoolBusy {
+        /// How many there are.
+        size: usize,
+        /// How long was waited.
+        waited: std::time::Duration,
+    },
+    /// The target of loudness is not a number, or out of range.
+    #[error("loudness `{found}`, expected a number of LUFS from -70 to 0")]
+    Loudness {
+        /// The value given.
+        found: f32,
+    },
+    /// No sound is written at this rate.
+    #[error("a sample rate of {found}, expected 8000 to 48000")]
+    SampleRate {
+        /// The rate given.
+        found: u32,
+    },
     /// A pool of no synthesizers.
     #[error("a pool of no synthesizers, expected at least one")]
     EmptyPool,
@@ -379,6 +420,11 @@ pub enum ErrorKind {
 /// Each place on a line of its own.
 fn listed(places: &[String]) -> String {
     places.iter().fold(String::new(), |text, place| text + "\nlooked in: " + place)
+}
+
+/// Each notice on a line of its own.
+fn places(notices: &[Notice]) -> String {
+    notices.iter().fold(String::new(), |text, notice| format!("{text}\n{notice}"))
 }
 
 /// What may have been meant.

@@ -74,6 +74,8 @@ mod audio;
 mod cache_folder;
 #[cfg(feature = "engine")]
 mod cancellation;
+#[cfg(feature = "engine")]
+mod delivery;
 #[cfg(feature = "embed")]
 mod embedded;
 mod error;
@@ -100,25 +102,26 @@ pub mod probe;
 #[cfg(feature = "engine")]
 mod provider;
 #[cfg(feature = "engine")]
+mod resample;
+#[cfg(feature = "engine")]
 mod runtime;
 mod speaker;
 #[cfg(feature = "engine")]
 mod speech;
-#[cfg(feature = "english")]
-mod spelling;
-mod split;
 #[cfg(feature = "engine")]
 mod synthesizer;
-#[cfg(feature = "english")]
 mod text;
-mod vocabulary;
 mod voice;
 mod voices;
+#[cfg(feature = "engine")]
+mod wav;
 
 #[cfg(feature = "engine")]
 pub use audio::Audio;
 #[cfg(feature = "engine")]
 pub use cancellation::Cancellation;
+#[cfg(feature = "engine")]
+pub use delivery::Delivery;
 #[cfg(feature = "embed")]
 pub use embedded::{METADATA, MODEL, PREPARED};
 pub use error::{Error, ErrorKind};
@@ -134,15 +137,22 @@ pub use pool::{Pool, PooledSynthesizer};
 #[cfg(feature = "engine")]
 pub use provider::{CoreMlFormat, CoreMlUnits, Plugin, Provider};
 #[cfg(feature = "engine")]
+pub use resample::Resampler;
+#[cfg(feature = "engine")]
 pub use runtime::Runtime;
 pub use speaker::Speaker;
 #[cfg(feature = "engine")]
 pub use speech::{SpeechStream, Utterance};
-pub use split::{Boundary, Piece, Pieces, split_phonemes, split_text};
 #[cfg(feature = "engine")]
 pub use synthesizer::{SAMPLE_RATE, Synthesizer, SynthesizerOptions};
+pub use text::notice::{Notice, NoticeKind, Unknown};
+#[cfg(feature = "engine")]
+pub use text::script::Script;
+pub use text::split::{Boundary, Piece, Pieces, split_phonemes, split_text};
+pub use text::vocabulary::{UnknownPhoneme, token, tokenize};
 #[cfg(feature = "english")]
-pub use text::phonemize;
-pub use vocabulary::{UnknownPhoneme, token, tokenize};
+pub use text::{Lexicon, Reader, phonemize};
 pub use voice::{MAX_PHONEMES, STYLE_LEN, Style, VoiceStyles};
 pub use voices::Voice;
+#[cfg(feature = "engine")]
+pub use wav::{SampleFormat, WavWriter};

@@ -4,23 +4,25 @@ use std::borrow::Cow;
 
 use crate::audio::Audio;
 use crate::cancellation::Cancellation;
+use crate::delivery::{Delivery, Level};
 use crate::error::{Error, ErrorKind};
-use crate::pause;
-#[cfg(feature = "english")]
+use crate::pause::{self, Edge};
+use crate::pool::PooledSynthesizer;
 use crate::speaker::Speaker;
+use crate::synthesizer::{SAMPLE_RATE, Synthesizer};
 #[cfg(feature = "english")]
-use crate::split::split_text;
-use crate::split::{Boundary, Pieces, split_phonemes};
-use crate::synthesizer::{SAMPLE_RATE, Synthesizer, check_speed};
+use crate::text::Reader;
 #[cfg(feature = "english")]
-use crate::text::{Content, English, content};
-use crate::vocabulary::tokenize;
+use crate::text::notice::Notice;
+use crate::text::script::{Joint, Script, Unit, is_speech};
+use crate::text::split::{Boundary, split_phonemes};
+use crate::text::vocabulary::tokenize;
 use crate::voice::{MAX_PHONEMES, VoiceStyles};
 
 /// A sentence that was said, with the pause behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Utterance {
-    /// Its text; empty where phonemes were given.
+    /// Its text, as it was given; empty where phonemes were given.
     pub text: String,
     /// Its phonemes.
     pub phonemes: String,
@@ -33,7 +35,8 @@ impl Synthesizer {
     #[cfg(feature = "english")]
     pub const MAX_TEXT: usize = 100_000;
 
-    /// Says a text. `speed` is as in [`Self::speak_tokens`].
+    /// Says a text. What is said is a speed as in [`Self::speak_tokens`], or a [`Delivery`]. What of the text is unknown is left
+    /// out, and told by the crate `log`; [`Self::stream`] has a list of it.
     ///
     /// ```no_run
     /// # #[cfg(all(feature = "embed", feature = "voices"))]
@@ -52,15 +55,22 @@ impl Synthesizer {
     /// # Errors
     /// [`ErrorKind::TextTooLong`] for more than [`Self::MAX_TEXT`], else those of [`Self::stream`] and its items.
     #[cfg(feature = "english")]
-    pub fn say(&mut self, text: &str, voice: impl Into<Speaker>, speed: f32) -> Result<Audio, Error> {
+    pub fn say(
+        &mut self,
+        text: &str,
+        voice: impl Into<Speaker>,
+        delivery: impl Into<Delivery>,
+    ) -> Result<Audio, Error> {
         if text.len() > Self::MAX_TEXT {
             return Err(ErrorKind::TextTooLong { bytes: text.len(), most: Self::MAX_TEXT }.into());
         }
-        self.stream(text, voice, speed)?.join()
+        self.stream(text, voice, delivery)?.join()
     }
 
-    /// Says a text of any length, sentence by sentence: the next one is begun when it is asked for. A sentence of more than
-    /// 510 characters comes in several parts.
+    /// Says a text of any length, sentence by sentence: the next one is begun when it is asked for. A long sentence comes in
+    /// several parts.
+    ///
+    /// All of the text is read before, so that whatever is wrong with it is known before the first sentence is said.
     ///
     /// ```no_run
     /// # #[cfg(feature = "voices")]
@@ -77,24 +87,65 @@ impl Synthesizer {
     /// ```
     ///
     /// # Errors
-    /// Before anything is said: [`ErrorKind::NothingToSay`], [`ErrorKind::Speed`], [`ErrorKind::LanguageWithoutText`],
-    /// and those of [`Speaker::styles`]. The items: [`ErrorKind::Unpronounceable`], [`ErrorKind::Cancelled`],
-    /// and those of [`Self::speak_tokens`]. After an error the stream ends.
+    /// Before anything is said: [`ErrorKind::NothingToSay`], [`ErrorKind::Speed`], [`ErrorKind::Loudness`], those of
+    /// [`Reader::read`], of which there is none for English but what [`Self::unknown`] asks for, and those of [`Speaker::styles`].
+    /// The items: [`ErrorKind::Cancelled`], and those of [`Self::speak_tokens`]. After an error the stream ends.
     #[cfg(feature = "english")]
     pub fn stream(
         &mut self,
         text: &str,
         voice: impl Into<Speaker>,
-        speed: f32,
+        delivery: impl Into<Delivery>,
     ) -> Result<SpeechStream<'_>, Error> {
-        let speaker = voice.into();
-        check_speed(speed)?;
-        let english = English::of(speaker.language())?;
-        let script = Script { text: text.to_owned(), written: Written::English(english) };
-        SpeechStream::new(self, script, Cow::Owned(speaker.styles()?), speed)
+        let (speaker, delivery) = (voice.into(), delivery.into());
+        delivery.check()?;
+        let reader = Reader::new(speaker.language()).unknown(self.unknown).lexicon(self.lexicon.clone());
+        self.speak(reader.read(text)?, speaker, delivery)
     }
 
-    /// Says phonemes of any length: the symbols that [`tokenize`] knows. `speed` is as in [`Self::speak_tokens`].
+    /// Says what was read before, by a [`Reader`], or phonemes.
+    ///
+    /// ```no_run
+    /// # #[cfg(all(feature = "english", feature = "voices"))]
+    /// # fn speak(synthesizer: &mut kokoro_model::Synthesizer) -> Result<(), kokoro_model::Error> {
+    /// use kokoro_model::{Delivery, Language, Reader, Voice};
+    ///
+    /// let script = Reader::new(Language::AmericanEnglish).read("It is 50% off.")?;
+    /// script.notices().iter().for_each(|notice| eprintln!("{notice}"));
+    /// let delivery = Delivery::new(1.0).trim(true);
+    /// synthesizer.speak(script, Voice::AfHeart, delivery)?.join()?.write_wav("off.wav")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Self::stream`] but for what was read.
+    pub fn speak(
+        &mut self,
+        script: Script,
+        voice: impl Into<Speaker>,
+        delivery: impl Into<Delivery>,
+    ) -> Result<SpeechStream<'_>, Error> {
+        let styles = Cow::Owned(voice.into().styles()?);
+        SpeechStream::new(Holder::Borrowed(self), script, styles, delivery.into())
+    }
+
+    /// As [`Self::speak`], with a synthesizer that goes along: the stream may be sent to another thread, and be held by what lives
+    /// as long as it likes, such as the body of a response.
+    ///
+    /// # Errors
+    /// Those of [`Self::speak`].
+    pub fn into_speech(
+        self,
+        script: Script,
+        voice: impl Into<Speaker>,
+        delivery: impl Into<Delivery>,
+    ) -> Result<SpeechStream<'static>, Error> {
+        let styles = Cow::Owned(voice.into().styles()?);
+        SpeechStream::new(Holder::Owned(Box::new(self)), script, styles, delivery.into())
+    }
+
+    /// Says phonemes of any length: the symbols that [`tokenize`] knows. The last is as in [`Self::say`].
     ///
     /// ```no_run
     /// # fn speak(synthesizer: &mut kokoro_model::Synthesizer, styles: &kokoro_model::VoiceStyles)
@@ -110,129 +161,92 @@ impl Synthesizer {
         &mut self,
         phonemes: &str,
         styles: &VoiceStyles,
-        speed: f32,
+        delivery: impl Into<Delivery>,
     ) -> Result<Audio, Error> {
-        self.stream_phonemes(phonemes, styles, speed)?.join()
+        self.stream_phonemes(phonemes, styles, delivery)?.join()
     }
 
     /// Says phonemes of any length, sentence by sentence, as [`Cancellation`] shows.
     ///
     /// # Errors
-    /// Before anything is said: [`ErrorKind::UnknownPhoneme`], [`ErrorKind::NothingToSay`], [`ErrorKind::Speed`]. The
-    /// items: [`ErrorKind::Cancelled`] and those of [`Self::speak_tokens`]. After an error the stream ends.
+    /// Before anything is said: [`ErrorKind::UnknownPhoneme`], [`ErrorKind::NothingToSay`], [`ErrorKind::Speed`],
+    /// [`ErrorKind::Loudness`]. The items: [`ErrorKind::Cancelled`] and those of [`Self::speak_tokens`]. After an error the stream ends.
     pub fn stream_phonemes<'a>(
         &'a mut self,
         phonemes: &str,
         styles: &'a VoiceStyles,
-        speed: f32,
+        delivery: impl Into<Delivery>,
     ) -> Result<SpeechStream<'a>, Error> {
-        check_speed(speed)?;
-        tokenize(phonemes)?;
-        let script = Script { text: phonemes.to_owned(), written: Written::Phonemes };
-        SpeechStream::new(self, script, Cow::Borrowed(styles), speed)
+        let delivery = delivery.into();
+        delivery.check()?;
+        let script = Script::from_phonemes(phonemes)?;
+        SpeechStream::new(Holder::Borrowed(self), script, Cow::Borrowed(styles), delivery)
     }
 }
 
-/// What is to be said.
-struct Script {
-    text: String,
-    written: Written,
+impl PooledSynthesizer {
+    /// As [`Synthesizer::into_speech`]; it goes back to its pool when the stream is dropped.
+    ///
+    /// # Errors
+    /// Those of [`Synthesizer::speak`].
+    pub fn into_speech(
+        self,
+        script: Script,
+        voice: impl Into<Speaker>,
+        delivery: impl Into<Delivery>,
+    ) -> Result<SpeechStream<'static>, Error> {
+        let styles = Cow::Owned(voice.into().styles()?);
+        SpeechStream::new(Holder::Pooled(self), script, styles, delivery.into())
+    }
 }
 
-/// What a script is written in.
-#[derive(Clone, Copy)]
-enum Written {
-    #[cfg(feature = "english")]
-    English(&'static English),
-    Phonemes,
+/// Who speaks a stream, and to whom it belongs.
+enum Holder<'a> {
+    Borrowed(&'a mut Synthesizer),
+    Owned(Box<Synthesizer>),
+    Pooled(PooledSynthesizer),
 }
 
-/// A sentence of the script, or a part of one.
-struct Unit {
-    start: usize,
-    after: usize,
-    end: Boundary,
-    /// Marks that are not spoken stood before it, such as a line of asterisks.
-    behind_marks: bool,
-}
-
-impl Script {
-    /// The first unit at or after byte `at` that there is something to say of.
-    fn unit(&self, mut at: usize) -> Option<Unit> {
-        let mut behind_marks = false;
-        loop {
-            let piece = self.pieces(at).next()?;
-            let start = at + piece.start;
-            let after = start + piece.text.len();
-            if self.is_speech(piece.text) {
-                return Some(Unit { start, after, end: piece.end, behind_marks });
-            }
-            (at, behind_marks) = (after, true);
+impl Holder<'_> {
+    fn synthesizer(&mut self) -> &mut Synthesizer {
+        match self {
+            Self::Borrowed(synthesizer) => synthesizer,
+            Self::Owned(synthesizer) => synthesizer,
+            Self::Pooled(synthesizer) => synthesizer,
         }
     }
-
-    fn pieces(&self, at: usize) -> Pieces<'_> {
-        match self.written {
-            #[cfg(feature = "english")]
-            Written::English(_) => split_text(&self.text[at..], MAX_PHONEMES),
-            Written::Phonemes => split_phonemes(&self.text[at..], MAX_PHONEMES),
-        }
-    }
-
-    fn is_speech(&self, piece: &str) -> bool {
-        match self.written {
-            #[cfg(feature = "english")]
-            Written::English(_) => content(piece) == Content::Speech,
-            Written::Phonemes => has_sound(piece),
-        }
-    }
-
-    /// The text and the phonemes of a unit.
-    #[cfg_attr(
-        not(feature = "english"),
-        allow(clippy::unnecessary_wraps, reason = "only text can have words without phonemes")
-    )]
-    fn words(&self, unit: &Unit) -> Result<(String, String), Error> {
-        let words = &self.text[unit.start..unit.after];
-        match self.written {
-            #[cfg(feature = "english")]
-            Written::English(english) => {
-                let phonemes = english.phonemes(words);
-                let phonemes = phonemes.map_err(|unspoken| unspoken.within(&self.text, unit.start))?;
-                Ok((words.to_owned(), phonemes))
-            }
-            Written::Phonemes => Ok((String::new(), words.to_owned())),
-        }
-    }
-}
-
-/// Whether there is a letter among the phonemes; marks alone are not spoken.
-fn has_sound(phonemes: &str) -> bool {
-    phonemes.contains(char::is_alphabetic)
 }
 
 /// Speech in the making: gives the sentences in their order. Joined they are what [`Synthesizer::say`] gives.
 pub struct SpeechStream<'a> {
-    synthesizer: &'a mut Synthesizer,
+    holder: Holder<'a>,
     script: Script,
     styles: Cow<'a, VoiceStyles>,
-    speed: f32,
+    delivery: Delivery,
+    level: Level,
     cancellation: Cancellation,
     next: Option<Unit>,
-    /// Whether nothing was said yet.
-    first: bool,
+    /// The silence before what comes next.
+    before: Edge,
 }
 
 impl<'a> SpeechStream<'a> {
     fn new(
-        synthesizer: &'a mut Synthesizer,
+        holder: Holder<'a>,
         script: Script,
         styles: Cow<'a, VoiceStyles>,
-        speed: f32,
+        delivery: Delivery,
     ) -> Result<Self, Error> {
+        delivery.check()?;
         let next = Some(script.unit(0).ok_or(ErrorKind::NothingToSay)?);
+        #[cfg(feature = "english")]
+        for notice in script.notices() {
+            log::warn!("{notice}");
+        }
+        let before = if delivery.trim { Edge::Trimmed } else { Edge::Kept };
+        let level = Level::of(&delivery)?;
         let cancellation = Cancellation::new();
-        Ok(Self { synthesizer, script, styles, speed, cancellation, next, first: true })
+        Ok(Self { holder, script, styles, delivery, level, cancellation, next, before })
     }
 
     /// The same speech, which `cancellation` can end: it then gives one [`ErrorKind::Cancelled`] and no more.
@@ -242,6 +256,18 @@ impl<'a> SpeechStream<'a> {
     pub fn cancelled_by(mut self, cancellation: &Cancellation) -> Self {
         self.cancellation = cancellation.clone();
         self
+    }
+
+    /// What of the text is not read, or not as it is meant.
+    #[cfg(feature = "english")]
+    pub fn notices(&self) -> &[Notice] {
+        self.script.notices()
+    }
+
+    /// How much of the script was said, from 0 to 1.
+    pub fn progress(&self) -> f32 {
+        let said = self.next.as_ref().map_or(self.script.len(), |unit| unit.start);
+        said as f32 / self.script.len().max(1) as f32
     }
 
     /// Says all that is left, and joins it.
@@ -265,39 +291,48 @@ impl<'a> SpeechStream<'a> {
             if self.cancellation.is_cancelled() {
                 return Err(ErrorKind::Cancelled.into());
             }
-            let (text, phonemes) = self.script.words(&unit)?;
-            let following = self.script.unit(unit.after);
-            let joint =
-                following.as_ref().map(|next| if next.behind_marks { Boundary::Paragraph } else { unit.end });
-            let samples = self.sentence(&phonemes, joint)?;
+            let said = self.script.said(&unit);
+            for word in &said.unspoken {
+                log::warn!("`{word}` has no phonemes");
+            }
+            let (following, joint) = self.script.next(&unit);
+            let behind = match joint {
+                Some(joint) => Edge::Joined(joint),
+                None if self.delivery.trim => Edge::Trimmed,
+                None => Edge::Kept,
+            };
+            let samples = self.sentence(&said.phonemes, behind)?;
             self.next = following;
             if !samples.is_empty() {
-                self.first = false;
                 let audio = Audio { samples, sample_rate: SAMPLE_RATE };
-                return Ok(Some(Utterance { text, phonemes, audio }));
+                return Ok(Some(Utterance { text: said.text, phonemes: said.phonemes, audio }));
             }
         }
         Ok(None)
     }
 
     /// Says one sentence, in several runs if it has more phonemes than the model takes.
-    fn sentence(&mut self, phonemes: &str, joint: Option<Boundary>) -> Result<Vec<f32>, Error> {
+    fn sentence(&mut self, phonemes: &str, behind: Edge) -> Result<Vec<f32>, Error> {
         let mut parts = Vec::new();
         if phonemes.chars().count() <= MAX_PHONEMES {
             parts.push((phonemes, Boundary::Sentence));
         } else {
             parts.extend(split_phonemes(phonemes, MAX_PHONEMES).map(|piece| (piece.text, piece.end)));
         }
-        parts.retain(|(part, _)| has_sound(part));
+        parts.retain(|(part, _)| is_speech(part));
         let last = parts.len().saturating_sub(1);
         let mut sentence = Vec::new();
+        let speed = self.delivery.speed;
         for (index, (part, end)) in parts.into_iter().enumerate() {
             let tokens = tokenize(part)?;
             let style = self.styles.style(tokens.len());
-            let audio = self.synthesizer.speak_cancellable(&tokens, style, self.speed, &self.cancellation)?;
+            let synthesizer = self.holder.synthesizer();
+            let audio = synthesizer.speak_cancellable(&tokens, style, speed, &self.cancellation)?;
             let mut samples = audio.samples;
-            let first = self.first && index == 0;
-            pause::fit(&mut samples, first, if index == last { joint } else { Some(end) }, self.speed);
+            let behind = if index == last { behind } else { Edge::Joined(Joint::Boundary(end)) };
+            pause::fit(&mut samples, self.before, behind, speed);
+            self.level.set(&mut samples);
+            self.before = behind;
             sentence.extend(samples);
         }
         Ok(sentence)
@@ -316,10 +351,10 @@ impl std::iter::FusedIterator for SpeechStream<'_> {}
 
 impl std::fmt::Debug for SpeechStream<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let said = self.next.as_ref().map_or(self.script.text.len(), |unit| unit.start);
+        let said = self.next.as_ref().map_or(self.script.len(), |unit| unit.start);
         formatter
             .debug_struct("SpeechStream")
-            .field("bytes", &self.script.text.len())
+            .field("bytes", &self.script.len())
             .field("said", &said)
             .finish_non_exhaustive()
     }

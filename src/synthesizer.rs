@@ -1,6 +1,8 @@
 //! Speech from token ids and a style: one ONNX Runtime session on a Kokoro model.
 
 use std::path::{Path, PathBuf};
+#[cfg(feature = "english")]
+use std::sync::Arc;
 
 use ort::session::builder::SessionBuilder;
 use ort::session::{RunOptions, Session};
@@ -16,6 +18,10 @@ use crate::metadata::Metadata;
 use crate::prepared::{Prepared, PreparedModel};
 use crate::provider::Provider;
 use crate::runtime::{Runtime, RuntimeMessage};
+#[cfg(feature = "english")]
+use crate::text::Lexicon;
+#[cfg(feature = "english")]
+use crate::text::notice::Unknown;
 use crate::voice::{MAX_PHONEMES, STYLE_LEN, Style};
 
 /// Samples per second of what a Kokoro model says.
@@ -64,10 +70,13 @@ impl SynthesizerOptions {
         Self { session_options, vocabulary_size: metadata.vocabulary_size, operators, ..Self::default() }
     }
 
-    /// How many threads an operator may use. 0 leaves the choice to the runtime: one for each physical core.
+    /// How many threads an operator may use, at most one for each processor. 0 leaves the choice to the runtime: one for each
+    /// physical core.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = (threads > 0).then_some(threads);
+        // More would wait for each other: 500 on a machine of two processors made no sound in minutes.
+        let most = std::thread::available_parallelism().map_or(usize::MAX, usize::from);
+        self.threads = (threads > 0).then_some(threads.min(most));
         self
     }
 
@@ -178,6 +187,11 @@ impl SynthesizerOptions {
 pub struct Synthesizer {
     model: Model,
     vocabulary_size: u32,
+    /// How text is read.
+    #[cfg(feature = "english")]
+    pub(crate) lexicon: Arc<Lexicon>,
+    #[cfg(feature = "english")]
+    pub(crate) unknown: Unknown,
 }
 
 /// What a synthesizer runs.
@@ -259,7 +273,7 @@ impl Synthesizer {
             return Self::from_bytes(runtime, model, options);
         }
         let prepared = PreparedModel::load(runtime, model, &Prepared::read(prepared)?, options)?;
-        Ok(Self { model: Model::Prepared(prepared), vocabulary_size: options.vocabulary_size })
+        Ok(Self::new(Model::Prepared(prepared), options))
     }
 
     /// A model in the `.onnx` format, in memory. The bytes are not needed after the call.
@@ -318,7 +332,40 @@ impl Synthesizer {
     ) -> Result<Self, Error> {
         let session = options.session(runtime, model, bytes, commit)?;
         let interface = Interface::of(&session, model, &[])?;
-        Ok(Self { model: Model::Whole { session, interface }, vocabulary_size: options.vocabulary_size })
+        Ok(Self::new(Model::Whole { session, interface }, options))
+    }
+
+    fn new(model: Model, options: &SynthesizerOptions) -> Self {
+        Self {
+            model,
+            vocabulary_size: options.vocabulary_size,
+            #[cfg(feature = "english")]
+            lexicon: Arc::default(),
+            #[cfg(feature = "english")]
+            unknown: Unknown::default(),
+        }
+    }
+
+    /// Sets the words whose phonemes are known better than by the dictionaries, for all texts to come.
+    ///
+    /// ```no_run
+    /// # fn set(synthesizer: &mut kokoro_model::Synthesizer) -> Result<(), Box<dyn std::error::Error>> {
+    /// let lexicon: kokoro_model::Lexicon = std::fs::read_to_string("names.txt")?.parse()?;
+    /// synthesizer.lexicon(lexicon);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "english")]
+    pub fn lexicon(&mut self, lexicon: impl Into<Arc<Lexicon>>) -> &mut Self {
+        self.lexicon = lexicon.into();
+        self
+    }
+
+    /// Sets what is done with that of which no reading is known, for all texts to come.
+    #[cfg(feature = "english")]
+    pub fn unknown(&mut self, unknown: Unknown) -> &mut Self {
+        self.unknown = unknown;
+        self
     }
 
     /// Speaks 1 to 510 phoneme ids, given without padding: the 0 before and after is added here.

@@ -55,5 +55,6 @@ fn long_text_is_split_before_it_is_looked_up() {
     let phonemes = phonemize(&text, Language::AmericanEnglish).unwrap();
     assert_eq!(phonemes.matches("fˈɑks").count(), 100);
     let error = phonemize(&"😀".repeat(1 << 18), Language::AmericanEnglish).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Unpronounceable { position: 0, .. }), "{error}");
+    let ErrorKind::Unreadable { notices } = error.kind() else { panic!("{error}") };
+    assert_eq!((notices.len(), notices[0].line, notices[0].column), (1, 1, 1));
 }

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use kokoro_model::{
-    Cancellation, ErrorKind, Language, Pool, Speaker, Style, Synthesizer, Utterance, Voice, phonemize,
-    tokenize,
+    Cancellation, Delivery, ErrorKind, Language, Lexicon, Pool, Reader, Speaker, Style, Synthesizer, Unknown,
+    Utterance, Voice, phonemize, tokenize,
 };
 
 mod common;
@@ -55,8 +55,8 @@ fn one_sentence_is_what_the_model_says_of_its_tokens() {
 #[test]
 fn a_sentence_longer_than_the_model_takes_is_said_in_parts() {
     let mut synthesizer = pool().checkout();
-    // 9 digits are some 90 phonemes: what fits as text need not fit as phonemes.
-    let text = "123456789, ".repeat(8) + "and no more.";
+    // The name of this letter is nine phonemes: what fits as words need not fit as phonemes.
+    let text = "W, ".repeat(70) + "and no more.";
     let phonemes = phonemize(&text, Language::AmericanEnglish).unwrap();
     assert!(phonemes.chars().count() > 510, "{phonemes}");
     let said: Vec<_> =
@@ -73,7 +73,7 @@ fn what_cannot_be_said_is_an_error_before_anything_is_said() {
         synthesizer.stream(text, speaker, speed).map(|_| ()).unwrap_err().kind().clone()
     };
     let heart = || Speaker::from(Voice::AfHeart);
-    for text in ["", " \n", "* * *", "—"] {
+    for text in ["", " \n", "* * *", "—", "😀😀"] {
         assert_eq!(kind(text, heart(), 1.0), ErrorKind::NothingToSay, "{text:?}");
     }
     assert_eq!(kind("One.", heart(), 0.0), ErrorKind::Speed { found: 0.0 });
@@ -88,18 +88,55 @@ fn what_cannot_be_said_is_an_error_before_anything_is_said() {
     assert_eq!(error.kind(), &ErrorKind::NothingToSay);
     let error = synthesizer.say(&"One. ".repeat(1 << 18), Voice::AfHeart, 1.0).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::TextTooLong { bytes: 5 << 18, most: Synthesizer::MAX_TEXT });
-    let error = synthesizer.say("😀😀", Voice::AfHeart, 1.0).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Unpronounceable { position: 0, .. }), "{error}");
+    let loud = Delivery::new(1.0).loudness(1.0);
+    let error = synthesizer.say("One.", Voice::AfHeart, loud).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Loudness { found: 1.0 });
 }
 
 #[test]
-fn an_error_ends_a_stream_behind_what_was_said() {
+fn what_is_unknown_is_left_out_or_refused_before_anything_is_said() {
     let mut synthesizer = pool().checkout();
-    let said: Vec<_> = synthesizer.stream("One. A ☃. Two.", Voice::AfHeart, SPEED).unwrap().collect();
-    assert_eq!(said.len(), 2);
-    assert!(said[0].is_ok());
-    let expected = ErrorKind::Unpronounceable { word: "☃".to_owned(), position: 7 };
-    assert_eq!(said[1].as_ref().unwrap_err().kind(), &expected);
+    let stream = synthesizer.stream("One. A ☃. Two.", Voice::AfHeart, SPEED).unwrap();
+    assert_eq!(stream.notices()[0].to_string(), "line 1, column 8: `☃` has no known reading");
+    let said: Vec<_> = stream.collect::<Result<_, _>>().unwrap();
+    assert_eq!(said.len(), 3);
+    let error =
+        synthesizer.unknown(Unknown::Error).say("One. A ☃. Two 😀.", Voice::AfHeart, SPEED).unwrap_err();
+    synthesizer.unknown(Unknown::Skip);
+    let ErrorKind::Unreadable { notices } = error.kind() else { panic!("{error}") };
+    assert_eq!(notices.len(), 2, "all of it at once: {error}");
+}
+
+#[test]
+fn a_pause_is_as_long_as_the_text_says_and_edges_are_trimmed() {
+    let mut synthesizer = pool().checkout();
+    let mut seconds = |text: &str, delivery: Delivery| {
+        synthesizer.say(text, Voice::AfHeart, delivery).unwrap().duration().as_secs_f64()
+    };
+    let short = seconds("One. [pause 0.5s] Two.", SPEED.into());
+    let long = seconds("One. [pause 2s] Two.", SPEED.into());
+    assert!((long - short - 1.5).abs() < 1e-3, "{short} s and {long} s");
+    let trimmed = seconds("One.", Delivery::new(SPEED).trim(true));
+    assert!(trimmed + 0.2 < seconds("One.", SPEED.into()), "{trimmed} s");
+}
+
+#[test]
+fn a_lexicon_says_how_a_word_is_spoken() {
+    let mut synthesizer = pool().checkout();
+    let lexicon: Lexicon = "Kokoro kˈOkəɹO".parse().unwrap();
+    let said = synthesizer.lexicon(lexicon).stream("Kokoro.", Voice::AfHeart, SPEED).unwrap().next();
+    assert_eq!(said.unwrap().unwrap().phonemes, "kˈOkəɹO.");
+    synthesizer.lexicon(Lexicon::default());
+}
+
+#[test]
+fn a_stream_that_owns_its_synthesizer_goes_to_another_thread_and_gives_it_back() {
+    let script = Reader::new(Language::AmericanEnglish).read("One. Two.").unwrap();
+    let expected = pool().checkout().say("One. Two.", Voice::AfHeart, SPEED).unwrap();
+    let stream = pool().checkout().into_speech(script, Voice::AfHeart, SPEED).unwrap();
+    let said = std::thread::spawn(move || stream.join()).join().unwrap().unwrap();
+    assert_eq!(said, expected);
+    assert!(pool().checkout_timeout(Duration::from_mins(1)).is_ok());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap_complete::Shell;
-use kokoro_model::Speaker;
+use kokoro_model::{SAMPLE_RATE, Speaker};
 
 /// Speaks text: a WAV file, or sound for a player, from one executable
 ///
@@ -20,7 +20,8 @@ pub struct Arguments {
 
     /// The WAV file to write; `-` is standard output, which is also taken without this option
     ///
-    /// 16-bit PCM, mono, 24,000 samples per second. The file appears under its name only when it is whole.
+    /// Mono, 16-bit PCM and 24,000 samples per second unless told otherwise. It is written while it is spoken, and appears under
+    /// its name only when it is whole: until then it ends in `.part`.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -43,7 +44,33 @@ pub struct Arguments {
     #[arg(long)]
     pub phonemes: bool,
 
-    /// Write raw sound to standard output, sentence by sentence: signed 16-bit little-endian, mono, 24 kHz
+    /// Refuse text with words or symbols of which no reading is known, instead of leaving them out with a notice
+    #[arg(long)]
+    pub strict: bool,
+
+    /// A file of words and their phonemes, one a line, such as `Kokoro kˈOkəɹO`
+    ///
+    /// They hold before the dictionaries. Behind a tab, a word may have spaces in it; lines that begin with `# ` say nothing.
+    #[arg(long, value_name = "FILE", conflicts_with = "phonemes")]
+    pub lexicon: Option<PathBuf>,
+
+    /// Take off the silence before the first and behind the last sound
+    #[arg(long)]
+    pub trim: bool,
+
+    /// Bring the speech to this loudness in LUFS, such as -16 for podcasts
+    #[arg(long, value_name = "LUFS", allow_negative_numbers = true)]
+    pub loudness: Option<f32>,
+
+    /// Samples per second, from 8000 to 48000
+    #[arg(long, value_name = "HERTZ", default_value_t = SAMPLE_RATE)]
+    pub rate: u32,
+
+    /// Write samples as floats of 32 bits, not as integers of 16
+    #[arg(long)]
+    pub float: bool,
+
+    /// Write raw sound to standard output, sentence by sentence: little-endian, mono, signed 16-bit and 24 kHz unless told otherwise
     #[arg(long, conflicts_with = "output")]
     pub stream: bool,
 
@@ -81,6 +108,13 @@ Examples:
   Complete the options in bash, for this session:
       source <(kokoro-say --completions bash)
 
+Text, beside words:
+  numbers, dates, times, money, units, addresses and marks of Markdown are read as a reader would,
+  as American or British English by the voice. What no reading is known for is left out, and told
+  with its line and column on standard error
+      [Kokoro](/kˈOkəɹO/)   the phonemes of a word
+      [pause 0.5s]          a pause
+
 Timings of --json, in seconds:
   load              from the start of the program until the model was ready
   first_sample      from the start of the program until the first sentence was spoken
@@ -98,7 +132,7 @@ Environment:
 Exit codes:
   0  done, also when the reader of standard output went away
   2  the command line or the input asks for what cannot be: an unknown voice, a speed out of range,
-     empty text, a symbol that the model does not know
+     empty text, a phoneme that the model does not know; with --strict, what has no known reading
   3  ONNX Runtime was not found, is damaged, or could not be loaded
   4  no model inside, or one that is not what it should be
   5  anything else, such as a full disk";

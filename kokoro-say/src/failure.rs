@@ -17,6 +17,45 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// What to do about an error, in the words of this program; the library's hints speak of Rust.
+fn hint(kind: &ErrorKind) -> Option<&'static str> {
+    use ErrorKind as Kind;
+
+    Some(match kind {
+        Kind::LanguageWithoutText { .. } => {
+            "give phonemes and `--phonemes`, or an English voice: `--list-voices`"
+        }
+        Kind::UnknownVoice { near, .. } if near.is_empty() => "`--list-voices` lists them",
+        Kind::Unreadable { .. } => {
+            "without `--strict` it is left out; `--lexicon FILE` or `[word](/wˈɜɹd/)` gives phonemes"
+        }
+        Kind::UnknownPhoneme => {
+            "`--phonemes` takes the symbols of the model alone; without it, the input is text"
+        }
+        Kind::Speed { .. } => "give `--speed` a number such as 0.9",
+        Kind::NothingToSay => "give a text, as an argument or on standard input",
+        Kind::RuntimeMissing { .. } | Kind::NotARuntime { .. } | Kind::RuntimeTooOld { .. } => {
+            "unset `KOKORO_ONNXRUNTIME`: this program has a library inside"
+        }
+        Kind::NothingEmbedded | Kind::NoVoicesEmbedded => {
+            "this program was built without a model: build it again"
+        }
+        _ => return None,
+    })
+}
+
+/// The error as it is shown: a sentence, its causes, and a hint.
+pub fn shown(error: &anyhow::Error) -> String {
+    let mut shown = format!("error: {error:#}");
+    let kind = error.downcast_ref::<kokoro_model::Error>().map(kokoro_model::Error::kind);
+    if let Some(hint) = kind.and_then(hint) {
+        // In place of the library's own, which stands on a line of its own.
+        let lines = shown.lines().filter(|line| !line.starts_with("hint: "));
+        shown = lines.collect::<Vec<_>>().join("\n") + "\nhint: " + hint;
+    }
+    shown
+}
+
 /// The exit code of an error.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     use ErrorKind as Kind;

@@ -2,20 +2,25 @@
 
 use std::io::{self, Read as _};
 use std::process::ExitCode;
-use std::thread::JoinHandle;
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser as _};
-use kokoro_model::{METADATA, Runtime, Synthesizer, SynthesizerOptions, phonemize};
+use kokoro_model::{
+    Delivery, Error, ErrorKind, Lexicon, METADATA, Reader, Runtime, Script, Synthesizer, SynthesizerOptions,
+    Unknown,
+};
 
 use arguments::Arguments;
-use failure::{Usage, exit_code, is_broken_pipe};
+use failure::{Usage, exit_code, is_broken_pipe, shown};
 use output::Output;
+use progress::Progress;
 use timings::Clock;
 
 mod arguments;
 mod failure;
 mod output;
+mod progress;
 mod telemetry;
 mod timings;
 mod voices;
@@ -28,7 +33,7 @@ fn main() -> ExitCode {
         // Whoever read the output has had enough of it.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", shown(&error));
             ExitCode::from(exit_code(&error))
         }
     }
@@ -58,32 +63,61 @@ fn run(arguments: &Arguments, clock: Clock) -> Result<()> {
 
 fn speak(arguments: &Arguments, text: &str, mut output: Output, mut clock: Clock) -> Result<()> {
     let speaker = &arguments.voice;
-    let styles = speaker.styles()?;
-    // The dictionaries are read while the model is: each takes one core some tenths of a second. Should they fail, so
-    // will the stream, which tells why.
-    let language = speaker.language();
-    let dictionaries = (!arguments.phonemes).then(|| std::thread::spawn(move || phonemize("", language)));
-    let runtime = Runtime::load()?;
-    let options = SynthesizerOptions::for_artifact(&METADATA).threads(arguments.threads);
-    let mut synthesizer = Synthesizer::embedded_with(&runtime, &options)?;
-    drop(dictionaries.map(JoinHandle::join));
+    let mut delivery = Delivery::new(arguments.speed).trim(arguments.trim);
+    if let Some(lufs) = arguments.loudness {
+        delivery = delivery.loudness(lufs);
+    }
+    delivery.check()?;
+    if text.trim().is_empty() {
+        return Err(Error::from(ErrorKind::NothingToSay).into());
+    }
+    // Styles of a mix, and that there are voices inside.
+    speaker.styles()?;
+    let reader = reader(arguments)?;
+    // The dictionaries are read while the model is: each takes one core some tenths of a second. What is wrong with the text is
+    // known before the model is there.
+    let (phonemes, text) = (arguments.phonemes, text.to_owned());
+    let read = move || if phonemes { Script::from_phonemes(&text) } else { reader.read(&text) };
+    let reading = thread::spawn(read);
+    let threads = arguments.threads;
+    let loading = thread::spawn(move || {
+        let runtime = Runtime::load()?;
+        let options = SynthesizerOptions::for_artifact(&METADATA).threads(threads);
+        Synthesizer::embedded_with(&runtime, &options)
+    });
+    let script = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    for notice in script.notices() {
+        eprintln!("notice: {notice}");
+    }
+    let loaded = loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let mut synthesizer = loaded?;
     clock.loaded();
-    let utterances = if arguments.phonemes {
-        synthesizer.stream_phonemes(text, &styles, arguments.speed)?
-    } else {
-        synthesizer.stream(text, speaker.clone(), arguments.speed)?
-    };
-    for utterance in utterances {
+    let mut progress = Progress::new(&output);
+    let mut utterances = synthesizer.speak(script, speaker.clone(), delivery)?;
+    while let Some(utterance) = utterances.next() {
         let utterance = utterance?;
         clock.spoke(&utterance.audio);
-        output.take(utterance.audio)?;
+        output.take(&utterance.audio)?;
+        progress.show(utterances.progress(), &clock);
     }
+    progress.end();
     let shows_audio = output.is_standard_output();
     output.finish()?;
     if arguments.json {
         clock.print(shows_audio)?;
     }
     Ok(())
+}
+
+/// How the text is to be read.
+fn reader(arguments: &Arguments) -> Result<Reader> {
+    let unknown = if arguments.strict { Unknown::Error } else { Unknown::Skip };
+    let reader = Reader::new(arguments.voice.language()).unknown(unknown);
+    let Some(path) = &arguments.lexicon else { return Ok(reader) };
+    let named = || format!("cannot take the lexicon `{}`", path.display());
+    let text = fs_err::read_to_string(path).with_context(named).context(Usage)?;
+    let lexicon: Lexicon = text.parse().with_context(named)?;
+    Ok(reader.lexicon(lexicon))
 }
 
 fn read_text() -> Result<String> {

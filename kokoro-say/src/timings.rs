@@ -53,6 +53,11 @@ impl Clock {
         self.utterances += 1;
     }
 
+    /// How long the speech lasts until now.
+    pub fn audio(&self) -> Duration {
+        self.audio
+    }
+
     /// Prints everything as one line of JSON: to standard error if standard output holds sound.
     pub fn print(&self, output_is_taken: bool) -> Result<()> {
         let load = self.loaded.unwrap_or_default();

@@ -211,7 +211,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::vocabulary::tokenize;
+    use crate::text::vocabulary::tokenize;
 
     #[test]
     fn regular_spelling_is_read() {

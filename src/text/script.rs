@@ -1,0 +1,216 @@
+//! What is to be said, in pieces that the model takes.
+
+#[cfg(feature = "english")]
+use super::english::English;
+#[cfg(feature = "english")]
+use super::normalize::{LETTER, Normalized, PAUSE};
+#[cfg(feature = "english")]
+use super::notice::Notice;
+#[cfg(feature = "english")]
+use super::split::split_text;
+use super::split::{Boundary, Piece, split_phonemes};
+use super::vocabulary::tokenize;
+use crate::error::Error;
+use crate::voice::MAX_PHONEMES;
+
+/// A text that was read, or phonemes: all that can be wrong with it was found, and nothing was said yet.
+pub struct Script {
+    text: String,
+    written: Written,
+}
+
+/// What a script is written in.
+enum Written {
+    #[cfg(feature = "english")]
+    English {
+        english: &'static English,
+        normalized: Normalized,
+    },
+    Phonemes,
+}
+
+/// What follows a unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Joint {
+    /// The pause of a boundary, over the speed.
+    Boundary(Boundary),
+    /// A pause that the text asks for, in seconds.
+    Pause(f32),
+}
+
+/// A sentence of the script, or a part of one.
+pub(crate) struct Unit {
+    pub(crate) start: usize,
+    after: usize,
+    end: Boundary,
+    /// Marks that are not spoken stood before it, such as a line of asterisks.
+    behind_marks: bool,
+    /// The pauses, in seconds, that the text asks for before it.
+    paused: Option<f32>,
+}
+
+impl Script {
+    /// Phonemes: the symbols that [`tokenize`] knows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownPhoneme`](crate::ErrorKind::UnknownPhoneme).
+    pub fn from_phonemes(phonemes: &str) -> Result<Self, Error> {
+        tokenize(phonemes)?;
+        Ok(Self { text: phonemes.to_owned(), written: Written::Phonemes })
+    }
+
+    #[cfg(feature = "english")]
+    pub(super) fn english(text: &str, english: &'static English, normalized: Normalized) -> Self {
+        Self { text: text.to_owned(), written: Written::English { english, normalized } }
+    }
+
+    /// What of the text is not read, or not as it is meant, in its order.
+    #[cfg(feature = "english")]
+    pub fn notices(&self) -> &[Notice] {
+        match &self.written {
+            Written::English { normalized, .. } => &normalized.notices,
+            Written::Phonemes => &[],
+        }
+    }
+
+    /// The text in words, as it is looked up; of phonemes, these.
+    #[cfg(feature = "english")]
+    pub fn words(&self) -> String {
+        self.spoken().trim().replace(LETTER, "").replace(PAUSE, "[pause]")
+    }
+
+    /// The phonemes of all sentences, with spaces between.
+    #[cfg(feature = "english")]
+    pub fn phonemes(&self) -> String {
+        let units = self.units().map(|unit| self.said(&unit).phonemes);
+        units.filter(|phonemes| !phonemes.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The words for which there are no phonemes.
+    #[cfg(all(test, feature = "english"))]
+    pub(super) fn unspoken(&self) -> Vec<String> {
+        self.units().flat_map(|unit| self.said(&unit).unspoken).collect()
+    }
+
+    #[cfg(feature = "english")]
+    fn units(&self) -> impl Iterator<Item = Unit> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let unit = self.unit(at)?;
+            at = unit.after;
+            Some(unit)
+        })
+    }
+
+    /// How many bytes there are to be said.
+    pub(crate) fn len(&self) -> usize {
+        self.spoken().len()
+    }
+
+    /// What is split: the text in words, or phonemes.
+    fn spoken(&self) -> &str {
+        match &self.written {
+            #[cfg(feature = "english")]
+            Written::English { normalized, .. } => normalized.text.as_str(),
+            Written::Phonemes => &self.text,
+        }
+    }
+
+    /// The first unit at or after byte `at` that there is something to say of.
+    pub(crate) fn unit(&self, mut at: usize) -> Option<Unit> {
+        let (mut behind_marks, mut paused) = (false, None);
+        loop {
+            let rest = &self.spoken()[at..];
+            let begin = rest.len() - rest.trim_start().len();
+            #[cfg(feature = "english")]
+            if let Written::English { normalized, .. } = &self.written
+                && rest[begin..].starts_with(PAUSE)
+            {
+                let index = normalized.pauses.partition_point(|(pause, _)| *pause < at + begin);
+                *paused.get_or_insert(0.0) += normalized.pauses[index].1;
+                at += begin + PAUSE.len_utf8();
+                continue;
+            }
+            let piece = self.piece(at + begin)?;
+            let start = at + begin + piece.start;
+            let after = start + piece.text.len();
+            if is_speech(piece.text) {
+                return Some(Unit { start, after, end: piece.end, behind_marks, paused });
+            }
+            (at, behind_marks) = (after, true);
+        }
+    }
+
+    /// The next piece, which ends before a pause.
+    fn piece(&self, at: usize) -> Option<Piece<'_>> {
+        match &self.written {
+            #[cfg(feature = "english")]
+            Written::English { normalized, .. } => {
+                let index = normalized.pauses.partition_point(|(pause, _)| *pause < at);
+                let end = normalized.pauses.get(index).map_or(self.len(), |(pause, _)| *pause);
+                split_text(&self.spoken()[at..end], MAX_PHONEMES).next()
+            }
+            Written::Phonemes => split_phonemes(&self.text[at..], MAX_PHONEMES).next(),
+        }
+    }
+
+    /// The unit behind this one, and what is between.
+    pub(crate) fn next(&self, unit: &Unit) -> (Option<Unit>, Option<Joint>) {
+        let next = self.unit(unit.after);
+        let joint = next.as_ref().map(|next| match next.paused {
+            Some(seconds) => Joint::Pause(seconds),
+            None if next.behind_marks => Joint::Boundary(Boundary::Paragraph),
+            None => Joint::Boundary(unit.end),
+        });
+        (next, joint)
+    }
+
+    /// Where in the original a unit ends.
+    #[cfg(feature = "english")]
+    fn end(&self, normalized: &Normalized, unit: &Unit) -> usize {
+        let last = normalized.text.as_str()[unit.start..unit.after].chars().next_back();
+        let behind = || normalized.text.origin(unit.after).unwrap_or(self.text.len());
+        let Some(last) = last else { return behind() };
+        // A mark stands for itself, and a word for all that was written for it.
+        let origin = normalized.text.origin(unit.after - last.len_utf8()).unwrap_or(self.text.len());
+        if self.text[origin..].starts_with(last) { origin + last.len_utf8() } else { behind() }
+    }
+
+    /// The text and the phonemes of a unit.
+    pub(crate) fn said(&self, unit: &Unit) -> Said {
+        match &self.written {
+            #[cfg(feature = "english")]
+            Written::English { english, normalized } => {
+                let (phonemes, unspoken) =
+                    english.phonemes(&normalized.text.as_str()[unit.start..unit.after]);
+                let start = normalized.text.origin(unit.start).unwrap_or(self.text.len());
+                let end = self.end(normalized, unit).max(start);
+                let text = self.text[start..end].trim_end();
+                Said { text: text.to_owned(), phonemes, unspoken }
+            }
+            Written::Phonemes => {
+                let phonemes = self.text[unit.start..unit.after].to_owned();
+                Said { text: String::new(), phonemes, unspoken: Vec::new() }
+            }
+        }
+    }
+}
+
+/// What is said of a unit.
+pub(crate) struct Said {
+    pub(crate) text: String,
+    pub(crate) phonemes: String,
+    /// Words without phonemes. None that was read has any, by the tests of this crate.
+    pub(crate) unspoken: Vec<String>,
+}
+
+/// Whether there is a letter or a figure; marks alone are not spoken.
+pub(crate) fn is_speech(piece: &str) -> bool {
+    piece.contains(char::is_alphanumeric)
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Script").field("bytes", &self.text.len()).finish_non_exhaustive()
+    }
+}
