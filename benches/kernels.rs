@@ -13,31 +13,22 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kokoro_model::kernels::{
-    Activation, Chain, Convolution, InstructionSet, Kernels, Levels, LevelsMut, Norm, Quantization,
-    Statistics, Stft, add_dequantized,
+    Activation, Chain, Channel, Convolution, InstructionSet, Kernels, Levels, Norm, Precision, Statistics,
+    Stft, Weights,
 };
 
 const CHANNELS: usize = 128;
 const TIME: usize = 28_921;
-/// How many positions each end of `x` has, and each of `y`.
-const POSITIONS: usize = 240;
-const WIDTH: usize = 265;
 const VALUES: u64 = (CHANNELS * TIME) as u64;
 
 /// Additions, multiplications, divisions and comparisons for one value, in each step.
 const STATISTICS_FLOPS: u64 = 4;
 const NORM_FLOPS: u64 = 3;
-const LEAKY_RELU_FLOPS: u64 = 2;
 const SNAKE_FLOPS: u64 = 19;
-const QUANTIZE_FLOPS: u64 = 4;
-const ADD_FLOPS: u64 = 3;
+const QUANTIZE_FLOPS: u64 = 3;
 
-const FROM: Quantization = Quantization { scale: 0.03, zero: 128 };
-const TO: Quantization = Quantization { scale: 0.02, zero: 117 };
-
-fn chain(activation: Activation) -> Chain {
-    Chain { norm: Some(Norm { scale: 1.3, bias: -0.2, epsilon: 1e-5 }), activation }
-}
+const NORM: Norm = Norm { scale: 1.3, bias: -0.2, epsilon: 1e-5 };
+const SNAKE: Activation = Activation::Snake { alpha: 0.7 };
 
 /// Numbers of a speech-like spread that are the same in every run.
 fn noise(length: usize) -> Vec<f32> {
@@ -50,12 +41,12 @@ fn noise(length: usize) -> Vec<f32> {
 }
 
 fn kernels(criterion: &mut Criterion) {
-    let floats = noise(CHANNELS * TIME);
-    let levels: Vec<u8> = floats.iter().map(|number| (number * 40.0 + 128.0) as u8).collect();
-    let noisy = &levels[..2 * POSITIONS];
-    let (mut float, mut level) = (vec![0.0_f32; floats.len()], vec![0_u8; floats.len()]);
-    let snake = chain(Activation::Snake { alpha: 0.7 });
-    let leaky = chain(Activation::LeakyRelu { slope: 0.2 });
+    let x = noise(CHANNELS * TIME);
+    let mut y = vec![0.0_f32; x.len()];
+    let mut levels = Levels::default();
+    let chain = Chain { norm: Some(NORM), activation: SNAKE };
+    let statistics = Statistics { mean: 0.1, variance: 1.0 };
+    let channels = vec![Channel::new(Some(NORM), SNAKE, || statistics); CHANNELS];
 
     for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
         let Ok(kernels) = Kernels::of(set) else { continue };
@@ -66,57 +57,27 @@ fn kernels(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::from_parameter(set), |bencher| bencher.iter(&mut *run));
             group.finish();
         };
-        let norm = STATISTICS_FLOPS + NORM_FLOPS;
-        let norm_snake = norm + SNAKE_FLOPS;
-        measure("adain-snake f32 to f32", 8, norm_snake, &mut || {
-            for (x, y) in floats.chunks(TIME).zip(float.chunks_mut(TIME)) {
-                snake.floats(x, y, kernels);
+        let norm_snake = STATISTICS_FLOPS + NORM_FLOPS + SNAKE_FLOPS;
+        measure("adain-snake", 8, norm_snake, &mut || {
+            for (x, y) in x.chunks(TIME).zip(y.chunks_mut(TIME)) {
+                chain.apply(x, y, kernels);
             }
         });
-        measure("adain-snake f32 to u8", 5, norm_snake + QUANTIZE_FLOPS, &mut || {
-            for (x, y) in floats.chunks(TIME).zip(level.chunks_mut(TIME)) {
-                snake.quantize(x, LevelsMut::new(y, TO), kernels);
+        measure("statistics", 4, STATISTICS_FLOPS, &mut || {
+            for x in x.chunks(TIME) {
+                black_box(Statistics::of(x, kernels));
             }
         });
-        measure("adain-leaky-relu f32 to u8", 5, norm + LEAKY_RELU_FLOPS + QUANTIZE_FLOPS, &mut || {
-            for (x, y) in floats.chunks(TIME).zip(level.chunks_mut(TIME)) {
-                leaky.quantize(x, LevelsMut::new(y, TO), kernels);
-            }
-        });
-        measure("adain-snake u8 to f32", 5, 0, &mut || {
-            for (x, y) in levels.chunks(TIME).zip(float.chunks_mut(TIME)) {
-                snake.dequantize(Levels::new(x, FROM), y, kernels);
-            }
-        });
-        measure("adain-snake u8 to u8", 2, 0, &mut || {
-            for (x, y) in levels.chunks(TIME).zip(level.chunks_mut(TIME)) {
-                snake.requantize(Levels::new(x, FROM), LevelsMut::new(y, TO), kernels);
-            }
-        });
-        measure("adain-snake u8 to u8, ends apart", 2, 0, &mut || {
-            let (ends, y_ends) = (noisy.split_at(POSITIONS), &mut [[0; WIDTH]; 2]);
-            for (x, y) in levels.chunks(TIME).zip(level.chunks_mut(TIME)) {
-                let x = Levels::with_ends(x, FROM, [ends.0, ends.1], 2.5);
-                let y_ends = y_ends.each_mut().map(<[u8; WIDTH]>::as_mut_slice);
-                snake.requantize(x, LevelsMut::with_ends(y, TO, y_ends, 2.5), kernels);
-            }
-        });
-        measure("statistics f32", 4, STATISTICS_FLOPS, &mut || {
-            for x in floats.chunks(TIME) {
-                black_box(Statistics::of_floats(x, kernels));
-            }
-        });
-        measure("statistics u8", 1, 0, &mut || {
-            for x in levels.chunks(TIME) {
-                black_box(Statistics::of_levels(Levels::new(x, FROM), kernels));
-            }
-        });
-        measure("add-dequantized", 9, ADD_FLOPS, &mut || {
-            let rows = levels.chunks(TIME).zip(floats.chunks(TIME)).zip(float.chunks_mut(TIME));
-            for ((x, addend), y) in rows {
-                add_dequantized(Levels::new(x, FROM), &[addend], y, kernels);
-            }
-        });
+        measure(
+            "norm, snake, levels of each position",
+            5,
+            NORM_FLOPS + SNAKE_FLOPS + QUANTIZE_FLOPS,
+            &mut || {
+                for part in levels.parts(CHANNELS, TIME, Precision::Bits8) {
+                    part.compute(&x, &channels, kernels);
+                }
+            },
+        );
     }
 }
 
@@ -136,16 +97,32 @@ fn convolutions(criterion: &mut Criterion) {
         let pads = [pad, dilation * (taps - 1) - pad];
         let convolution = Convolution { channels, taps, dilation, pads, phases: 1 };
         let (x, w) = (noise(channels * time), noise(rows * channels * taps));
+        let packed: Vec<i8> =
+            noise(Weights::count(rows, channels, taps)).iter().map(|w| (w * 32.0) as i8).collect();
+        let scales = vec![0.01; rows];
+        let as_it_is = vec![Channel::new(None, Activation::None, Statistics::default); channels];
+        let mut levels = Levels::default();
         let mut y = vec![0.0; rows * time];
         let name = format!("convolution {channels} to {rows}, {taps} taps, dilation {dilation}");
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements((2 * channels * rows * taps * time) as u64));
         for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
             let Ok(kernels) = Kernels::of(set) else { continue };
-            group.bench_function(BenchmarkId::from_parameter(set), |bencher| {
+            group.bench_function(BenchmarkId::new("float", set), |bencher| {
                 bencher.iter(|| {
                     for part in convolution.parts(&mut y, time) {
                         convolution.compute(&x, &w, None, part, kernels);
+                    }
+                });
+            });
+            for part in levels.parts(channels, time, Precision::Bits8) {
+                part.compute(&x, &as_it_is, kernels);
+            }
+            let weights = Weights { levels: &packed, scales: &scales, bias: None };
+            group.bench_function(BenchmarkId::new("int8", set), |bencher| {
+                bencher.iter(|| {
+                    for part in convolution.quantized_parts(&mut y, time) {
+                        convolution.quantized(&levels, time, weights, &[], part, kernels);
                     }
                 });
             });

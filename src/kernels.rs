@@ -1,13 +1,14 @@
 //! Kernels of our own, for the chains of a Kokoro decoder that ONNX Runtime does badly one operator at a time.
 //!
-//! A convolution of the decoder stands behind a norm over time (AdaIN, Huang and Belongie 2017), an activation (Snake,
-//! Ziyin et al. 2020, or `LeakyRelu`) and, where it is in INT8, a quantization. The runtime takes each of these through
-//! memory, and some in one thread. Here a channel goes through all of them while it is in the cache:
-//! [`Chain`] for one channel, `operators` for what a graph calls.
+//! A convolution of the decoder stands behind a norm over time (AdaIN, Huang and Belongie 2017) and an activation (Snake,
+//! Ziyin et al. 2020, or `LeakyRelu`). The runtime takes each of them through memory, some in one thread, and quantizes with
+//! scales that are fixed before anything is said. Here norm, activation and quantization ([`Levels`]) are done while values are
+//! in the cache, with a scale for each position in time, and the convolution in INT8 ([`Convolution::quantized`]) adds its
+//! bias and residuals as it stores; `operators` are what a graph calls.
 //!
-//! Every kernel is one source, compiled for each [`InstructionSet`], in which each element goes through the same rounded
-//! operations in the same order, without fused multiply-add. So all of them give the same bits, and so does any number of
-//! threads: a channel is never split.
+//! Every kernel is one source, compiled for each [`InstructionSet`] but for products of integers (`dot.rs`), which are exact. Each
+//! element goes through the same rounded operations in the same order, without fused multiply-add. So all of them give the
+//! same bits, and so does any number of threads.
 
 #![expect(
     clippy::inline_always,
@@ -18,12 +19,11 @@ mod activation;
 mod chain;
 mod convolution;
 mod dispatch;
+mod dot;
 mod instruction_set;
-mod levels;
 #[cfg(feature = "engine")]
 pub(crate) mod operators;
-mod quantization;
-mod residual;
+mod quantized;
 mod statistics;
 mod stft;
 #[cfg(test)]
@@ -35,8 +35,6 @@ pub use chain::{Chain, Norm};
 pub use convolution::Convolution;
 pub use dispatch::Kernels;
 pub use instruction_set::{InstructionSet, UnavailableKernels};
-pub use levels::{Levels, LevelsMut};
-pub use quantization::Quantization;
-pub use residual::add_dequantized;
+pub use quantized::{Channel, Levels, Precision, Weights};
 pub use statistics::Statistics;
 pub use stft::Stft;

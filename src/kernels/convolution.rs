@@ -37,7 +37,7 @@ const COLUMNS: usize = 16;
 pub struct Convolution {
     /// C.
     pub channels: usize,
-    /// K, from 2 on.
+    /// K, from 2 on; of what is [quantized](Self::quantized), from 1 on.
     pub taps: usize,
     /// The distance between two taps, from 1 on.
     pub dilation: usize,
@@ -52,11 +52,32 @@ pub struct Convolution {
 #[derive(Debug)]
 pub struct Part<'y> {
     /// The first output channel.
-    channel: usize,
-    /// The first group of positions, of those that are `dilation` apart.
-    group: usize,
+    pub(super) channel: usize,
+    /// The first position.
+    pub(super) position: usize,
     /// The place for each channel.
-    y: Vec<&'y mut [f32]>,
+    pub(super) y: Vec<&'y mut [f32]>,
+}
+
+impl<'y> Part<'y> {
+    /// All of `y`, rows of `length`, in parts of so many `channels` and `positions`.
+    ///
+    /// # Panics
+    /// If one of the numbers is 0.
+    pub(super) fn all(y: &'y mut [f32], length: usize, channels: usize, positions: usize) -> Vec<Self> {
+        let mut parts = Vec::new();
+        for (block, y) in y.chunks_mut(channels * length).enumerate() {
+            let first = parts.len();
+            let part = |index| Self { channel: block * channels, position: index * positions, y: Vec::new() };
+            parts.extend((0..length.div_ceil(positions)).map(part));
+            for row in y.chunks_exact_mut(length) {
+                for (part, y) in parts[first..].iter_mut().zip(row.chunks_mut(positions)) {
+                    part.y.push(y);
+                }
+            }
+        }
+        parts
+    }
 }
 
 impl Convolution {
@@ -73,19 +94,7 @@ impl Convolution {
     pub fn parts<'y>(&self, y: &'y mut [f32], length: usize) -> Vec<Part<'y>> {
         let groups = (GROUPS_AT_ONCE / self.dilation).max(1);
         let positions = groups * OUTPUTS * self.dilation * self.phases;
-        let channels = (ROWS_AT_ONCE / self.phases).max(1);
-        let mut parts = Vec::new();
-        for (block, y) in y.chunks_mut(channels * length).enumerate() {
-            let first = parts.len();
-            let part = |index| Part { channel: block * channels, group: index * groups, y: Vec::new() };
-            parts.extend((0..length.div_ceil(positions)).map(part));
-            for row in y.chunks_exact_mut(length) {
-                for (part, y) in parts[first..].iter_mut().zip(row.chunks_mut(positions)) {
-                    part.y.push(y);
-                }
-            }
-        }
-        parts
+        Part::all(y, length, (ROWS_AT_ONCE / self.phases).max(1), positions)
     }
 
     /// Computes a part, of `x: [C, T]`, `w: [M, C, K]` and, if there is one, `bias: [M]`.
@@ -155,7 +164,8 @@ impl<F: Filter> Kernel for Run<'_, '_, F> {
         scratch.m.resize(scratch.m.len().max(kept * of_rows), 0.0);
         for start in (0..channels).step_by(CHANNELS) {
             let end = channels.min(start + CHANNELS);
-            let input = Input { convolution, time, group: part.group, layout };
+            let group = part.position / (OUTPUTS * dilation * phases);
+            let input = Input { convolution, time, group, layout };
             input.at_points::<F>(&x[start * time..end * time], scratch);
             for (index, first) in (0..rows).step_by(ROWS).enumerate() {
                 let rows = first..rows.min(first + ROWS);

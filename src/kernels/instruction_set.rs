@@ -11,24 +11,30 @@ pub enum InstructionSet {
     Portable,
     /// AVX2: x86-64 since 2013.
     Avx2,
-    /// AVX-512 F, BW, DQ, VL and VBMI: x86-64 servers since 2019 and AMD since Zen 4. Earlier AVX-512, which slows the clock,
-    /// is not used.
+    /// AVX2 and AVX-VNNI: x86-64 of Intel since 2021, and of AMD since Zen 5.
+    AvxVnni,
+    /// AVX-512 F, BW, DQ, VL and VNNI: x86-64 servers of Intel since 2019, and AMD since Zen 4.
     Avx512,
     /// NEON: every AArch64.
     Neon,
+    /// NEON with `SDOT`: Armv8.2 since 2018, Armv8.4 always; every Mac.
+    NeonDot,
 }
 
 impl InstructionSet {
     /// All of them, the better ones later.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Neon];
+    pub const ALL: [Self; 6] =
+        [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512, Self::Neon, Self::NeonDot];
 
-    /// The name that [`FromStr`] takes: `portable`, `avx2`, `avx512` or `neon`.
+    /// The name that [`FromStr`] takes: `portable`, `avx2`, `avx_vnni`, `avx512`, `neon` or `neon_dot`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avx_vnni",
             Self::Avx512 => "avx512",
             Self::Neon => "neon",
+            Self::NeonDot => "neon_dot",
         }
     }
 
@@ -40,15 +46,19 @@ impl InstructionSet {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             Self::Avx2 => is_x86_feature_detected!("avx2"),
             #[cfg(all(target_arch = "x86_64", not(miri)))]
+            Self::AvxVnni => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("avxvnni"),
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
             Self::Avx512 => {
                 is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512vbmi")
+                    && is_x86_feature_detected!("avx512vnni")
             }
             #[cfg(all(target_arch = "aarch64", target_feature = "neon", not(miri)))]
             Self::Neon => true,
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon", not(miri)))]
+            Self::NeonDot => std::arch::is_aarch64_feature_detected!("dotprod"),
             _ => false,
         }
     }

@@ -1,52 +1,38 @@
-//! The operators that the engine adds to ONNX Runtime: domain `ai.kokoro`, version 1.
+//! The operators that the engine adds to ONNX Runtime: domain `ai.kokoro`, version 2.
 //!
-//! # The family `AdaINActivation`
+//! # `AdaINActivation`
 //!
-//! `y = Q(activation(norm(D(x))))`, one operator for each pair of types:
+//! Inputs `x`, float [N, C, T], then `scale`?, `bias`? and `alpha`?, each float with one value for each channel, in any shape
+//! that is C and ones, such as [C] or [1, C, 1]; those with a question mark are optional, and each may be computed while the
+//! graph runs. The output `y = activation(norm(x))` is float of the shape of `x`.
 //!
-//! | operator | inputs, in order | outputs | `x` | `y` |
-//! |---|---|---|---|---|
-//! | `AdaINActivation` | `x`, `scale`?, `bias`?, `alpha`? | `y` | float | float |
-//! | `AdaINActivationQuantize` | `x`, `y_scale`, `y_zero_point`, `scale`?, `bias`?, `alpha`? | `y`, `y_ends`? | float | uint8 |
-//! | `DequantizeAdaINActivation` | `x`, `x_scale`, `x_zero_point`, `scale`?, `bias`?, `alpha`?, `x_ends`? | `y` | uint8 | float |
-//! | `QLinearAdaINActivation` | `x`, `x_scale`, `x_zero_point`, `y_scale`, `y_zero_point`, `scale`?, `bias`?, `alpha`?, `x_ends`? | `y`, `y_ends`? | uint8 | uint8 |
-//!
-//! `x` and `y` are [N, C, T]. All other inputs are one value for each channel, in any shape that is C and ones, such as [C] or
-//! [1, C, 1]; those of the quantizations may be one value for all. Scales and `alpha` are float, zero points uint8, of the
-//! type of `x` or `y`. Inputs and outputs with a question mark are optional, and each input may be computed while the graph runs.
-//!
-//! - `D(x) = x_scale · (x − x_zero_point)`, `Q(v) = saturate(round(v / y_scale) + y_zero_point)`, half to even, as
-//!   `DequantizeLinear` and `QuantizeLinear` with axis 1, bit for bit; NaN becomes level 0.
 //! - `norm(v) = scale · (v − μ) / √(σ² + epsilon) + bias`, with mean and variance over T, as `InstanceNormalization`.
 //!   Without `scale` and `bias` there is none; one of them without the other is an error.
 //! - The attribute `activation`, a string that must be there, is `none`, `leaky_relu`: `v ≥ 0 ? v : slope · v`, or `snake`:
 //!   `v + sin²(alpha · v) / alpha`. `snake` needs `alpha`; with any other it is an error.
 //! - The attribute `epsilon` is a float, 10⁻⁵ if it is not there; `slope` one, 0.01 if it is not there.
 //!
-//! A channel of which the norm finds a value infinite or NaN is NaN throughout. Results are the same bits whatever the
-//! number of threads and the processor; [`Statistics`](super::Statistics) and
-//! [`Activation`](super::Activation) have the bounds of their errors.
+//! A channel of which the norm finds a value infinite or NaN is NaN throughout. [`Statistics`](super::Statistics) and
+//! [`Activation`](super::Activation) have the bounds of the errors.
 //!
-//! # `DequantizeAdd`
+//! # `DynamicQuantizeConv`
 //!
-//! Inputs `x`, `x_scale`, `x_zero_point` as above, then `x_ends`?, of which the name is empty where there are none, then one
-//! `addends` or more: float, each of the shape of `x`. `y = ((D(x) + addends₁) + addends₂) + …`, float.
+//! A convolution with a stride of 1 and one group, in INT8, of what `AdaINActivation` makes of `x`. Inputs: `x`, float [N, C, T];
+//! `w`, int8 [⌈M/4⌉, K, ⌈C/4⌉, 4, 4]; `w_scale`, float [M]; `b`?, float [M]; `scale`?, `bias`? and `alpha`?, as above; then any number of
+//! `addends`, float of the shape of `y`. Attributes are those of `AdaINActivation` and of `WinogradConv`, and `bits`, an int of 8 or 16,
+//! 8 if it is not there.
 //!
-//! # Ends
+//! - `a = activation(norm(x))` is quantized with one scale for each position in time, `d[t] = max |a[c, t]| / L` over the channels, where
+//!   L is 127 for 8 bits and 32,639 for 16, to the levels `q[c, t] = round(a[c, t] / d[t])`, half to even. Where a value of a position
+//!   is not finite, `d[t]` is NaN.
+//! - `w` has rows in groups of four, whose taps have the channels in groups of four, and of these four rows of four channels; what
+//!   is beyond M and C is 0. Below, `W[m, c, k]` is that of row `m`, channel `c` and tap `k`.
+//! - `y[m, t] = w_scale[m] · Σ_k d[t'] · (Σ_c W[m, c, k] · q[c, t']) + b[m] + addends…`, where `t' = t + dilation · k − pads_begin`. The inner
+//!   sum is exact over 512 channels at a time; all else is rounded to float32 once an operation, taps, in each of them channels, and
+//!   addends from the first one to the last.
 //!
-//! What stands at the ends of time may be larger by far than all between, and would leave few levels to that. So both ends
-//! can be tensors of their own, in levels further apart: *windows*, uint8 [2 · N, C, W], the first positions of each element of
-//! the batch in the rows 0 to N, the last ones in the rows N to 2 · N.
-//!
-//! - `x_ends` needs the attributes `x_ends_times`, a float above 0 and finite, and `x_ends_positions`, an int of 1 or more.
-//!   With `p = min(x_ends_positions, T)` they take the place of what `x` says at its first and last `p` positions: there `D(x)` is
-//!   `(x_ends_times · x_scale) · (level − x_zero_point)`, where the level is `x_ends[n, c, t]` for `t < p`, else
-//!   `x_ends[N + n, c, W − (T − t)]` for `t ≥ T − p`. W is at least `p` and at most T. The norm is that of these values.
-//! - `y_ends` needs the attributes `y_ends_times`, likewise, and `y_ends_width`, an int of 1 or more. Its windows, of
-//!   `W = min(y_ends_width, T)`, are the float results at these positions before they are quantized for `y`, brought to levels by `Q`
-//!   with the scale `y_ends_times · y_scale` and the zero point `y_zero_point`.
-//!
-//! The products of scales are rounded to float32, as `Mul` has them. An attribute without its input or output says nothing.
+//! So the quantization needs no calibration and saturates nowhere, and its noise follows what is said from frame to frame
+//! (scales per token: Yao et al., `ZeroQuant`, 2022).
 //!
 //! # `OnesidedSTFT`
 //!
@@ -63,14 +49,14 @@
 //!
 //! # Threads and shapes
 //!
-//! The channels of a tensor, frames of a signal, or rows and times of a convolution are dealt to the runtime's own threads. No sum is split. The shape of an output is known when the
+//! The channels of a tensor, frames of a signal, or rows and times of a convolution are dealt to the runtime's own threads. No
+//! sum is split, so results are the same bits whatever the number of threads and the processor. The shape of an output is known when the
 //! operator runs, not before: the `ort` crate ends the process if shapes are to be inferred where an optional input is left out.
 
 mod adain;
-mod add;
 mod convolution;
-mod ends;
 mod node;
+mod quantized;
 mod stft;
 
 use ort::environment::Environment;
@@ -78,9 +64,9 @@ use ort::operator::OperatorDomain;
 use ort::session::Session;
 
 use super::Kernels;
-use adain::{Dequantize, Float, QLinear, Quantize};
-use add::DequantizeAdd;
+use adain::AdaINActivation;
 use convolution::WinogradConv;
+use quantized::DynamicQuantizeConv;
 use stft::OnesidedStft;
 
 /// The name of the domain.
@@ -88,7 +74,7 @@ pub(crate) const DOMAIN: &str = "ai.kokoro";
 
 /// The version of the domain that this crate has. The runtime does not ask for it, so an operator whose meaning changes needs
 /// another name; the version tells [`SynthesizerOptions`](crate::SynthesizerOptions) of operators that were added.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// The least model that there can be a session of, in protobuf: format 8; a graph `g` with the node `y = Identity(x)`, the float
 /// input `x` and the float output `y`; standard operators of version 17.
@@ -112,11 +98,8 @@ pub(crate) fn register(environment: &Environment) -> ort::Result<()> {
 /// The operators, computed by `kernels`.
 pub(crate) fn domain(kernels: Kernels) -> ort::Result<OperatorDomain> {
     OperatorDomain::new(DOMAIN)?
-        .add(Float(kernels))?
-        .add(Quantize(kernels))?
-        .add(Dequantize(kernels))?
-        .add(QLinear(kernels))?
-        .add(DequantizeAdd(kernels))?
+        .add(AdaINActivation(kernels))?
+        .add(DynamicQuantizeConv(kernels))?
         .add(OnesidedStft(kernels))?
         .add(WinogradConv(kernels))
 }

@@ -1,7 +1,7 @@
 //! Vectors of floats in registers, for loops that a compiler does not make vectors of by itself.
 
 /// The vectors of an instruction set. That there is a value says that this processor has it.
-pub(super) trait Vectors: Copy {
+pub(super) trait Vectors: super::dot::Dot {
     /// Floats side by side.
     type Floats: Copy;
 
@@ -65,7 +65,7 @@ impl Vectors for Portable {
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-pub(super) use x86::{Avx2, Avx512};
+pub(super) use x86::{Avx2, Avx512, AvxVnni};
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[expect(
@@ -135,13 +135,17 @@ mod x86 {
         Avx2, __m256, 8, 4, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_mul_ps
     );
     vectors!(
+        /// AVX2 with AVX-VNNI.
+        AvxVnni, __m256, 8, 4, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_mul_ps
+    );
+    vectors!(
         /// AVX-512: 32 registers of 16 floats.
         Avx512, __m512, 16, 8, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_mul_ps
     );
 }
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", not(miri)))]
-pub(super) use aarch64::Neon;
+pub(super) use aarch64::{Neon, NeonDot};
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", not(miri)))]
 #[expect(unsafe_code, reason = "instructions of NEON, and vectors loaded and stored by pointers")]
@@ -154,36 +158,56 @@ mod aarch64 {
     #[derive(Clone, Copy)]
     pub struct Neon;
 
-    impl Vectors for Neon {
-        type Floats = float32x4_t;
+    /// NEON with sums of four products.
+    #[derive(Clone, Copy)]
+    pub struct NeonDot(());
 
-        const LANES: usize = 4;
-        const ROWS: usize = 8;
-
+    impl NeonDot {
+        /// # Safety
+        /// The processor must have the instruction set.
         #[inline(always)]
-        fn all(self, value: f32) -> float32x4_t {
-            // SAFETY: NEON is among the target's features.
-            unsafe { vdupq_n_f32(value) }
-        }
-
-        #[inline(always)]
-        fn load(self, from: &[f32]) -> float32x4_t {
-            let from = &from[..4];
-            // SAFETY: NEON is among the target's features; there are four floats, and no alignment is asked for.
-            unsafe { vld1q_f32(from.as_ptr()) }
-        }
-
-        #[inline(always)]
-        fn store(self, values: float32x4_t, to: &mut [f32]) {
-            let to = &mut to[..4];
-            // SAFETY: NEON is among the target's features; there is room for four floats, and no alignment is asked for.
-            unsafe { vst1q_f32(to.as_mut_ptr(), values) }
-        }
-
-        #[inline(always)]
-        fn add_product(self, sum: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-            // SAFETY: NEON is among the target's features.
-            unsafe { vaddq_f32(sum, vmulq_f32(a, b)) }
+        pub unsafe fn new() -> Self {
+            Self(())
         }
     }
+
+    macro_rules! vectors {
+        ($name:ident) => {
+            impl Vectors for $name {
+                type Floats = float32x4_t;
+
+                const LANES: usize = 4;
+                const ROWS: usize = 8;
+
+                #[inline(always)]
+                fn all(self, value: f32) -> float32x4_t {
+                    // SAFETY: NEON is among the target's features.
+                    unsafe { vdupq_n_f32(value) }
+                }
+
+                #[inline(always)]
+                fn load(self, from: &[f32]) -> float32x4_t {
+                    let from = &from[..4];
+                    // SAFETY: NEON is among the target's features; there are four floats, and no alignment is asked for.
+                    unsafe { vld1q_f32(from.as_ptr()) }
+                }
+
+                #[inline(always)]
+                fn store(self, values: float32x4_t, to: &mut [f32]) {
+                    let to = &mut to[..4];
+                    // SAFETY: NEON is among the target's features; there is room for four floats, and no alignment is asked for.
+                    unsafe { vst1q_f32(to.as_mut_ptr(), values) }
+                }
+
+                #[inline(always)]
+                fn add_product(self, sum: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+                    // SAFETY: NEON is among the target's features.
+                    unsafe { vaddq_f32(sum, vmulq_f32(a, b)) }
+                }
+            }
+        };
+    }
+
+    vectors!(Neon);
+    vectors!(NeonDot);
 }

@@ -40,7 +40,7 @@ fn a_convolution_is_that_of_the_runtime() {
                     for threads in [1, 2] {
                         let options = SynthesizerOptions::default().threads(threads).instruction_set(set);
                         let mut graph =
-                            probe::Graph::from_bytes(&runtime, "convolution", &graph.model(1), &options)
+                            probe::Graph::from_bytes(&runtime, "convolution", &graph.model(2), &options)
                                 .unwrap();
                         let said = graph.run(&[("x", &x)]).unwrap();
                         for (ours, stock) in [("ours", "stock"), ("ours.bare", "stock.bare")] {
@@ -78,7 +78,7 @@ fn phases_are_put_in_turn() {
         graph.node("ai.kokoro:WinogradConv", &["x", "w"], "joined", &with(phases as i64)).output("joined");
     let options = SynthesizerOptions::default();
     let mut graph =
-        probe::Graph::from_bytes(&common::runtime(), "phases", &graph.model(1), &options).unwrap();
+        probe::Graph::from_bytes(&common::runtime(), "phases", &graph.model(2), &options).unwrap();
     let said = graph.run(&[("x", &tensor(&[1, channels, time], noise(channels * time)))]).unwrap();
     let (apart, joined) = (&said["apart"], &said["joined"]);
     assert_eq!(

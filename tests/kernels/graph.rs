@@ -19,7 +19,7 @@ pub enum Attribute<'a> {
 pub use Attribute::{Float, Integer, Integers, Text};
 
 const FLOAT: u64 = 1;
-const UINT8: u64 = 2;
+const INT8: u64 = 3;
 const INT64: u64 = 7;
 
 impl Graph {
@@ -49,11 +49,18 @@ impl Graph {
     }
 
     #[must_use]
-    pub fn levels(self, name: &str, shape: &[u64], values: &[u8]) -> Self {
-        self.constant(name, shape, UINT8, values)
+    pub fn integers(self, name: &str, values: &[i64]) -> Self {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constant(name, &[values.len() as u64], INT64, &bytes)
     }
 
-    /// A node called after its output. An operator of `ai.kokoro` has the domain in front: `ai.kokoro:DequantizeAdd`.
+    #[must_use]
+    pub fn levels(self, name: &str, shape: &[u64], values: &[i8]) -> Self {
+        let bytes: Vec<u8> = values.iter().map(|&value| value as u8).collect();
+        self.constant(name, shape, INT8, &bytes)
+    }
+
+    /// A node called after its output. An operator of `ai.kokoro` has the domain in front: `ai.kokoro:WinogradConv`.
     #[must_use]
     pub fn node(
         self,
@@ -62,22 +69,9 @@ impl Graph {
         output: &str,
         attributes: &[(&str, Attribute<'_>)],
     ) -> Self {
-        self.node_of(operator, inputs, &[output], attributes)
-    }
-
-    /// A node with any number of outputs, called after the first one.
-    #[must_use]
-    pub fn node_of(
-        self,
-        operator: &str,
-        inputs: &[&str],
-        outputs: &[&str],
-        attributes: &[(&str, Attribute<'_>)],
-    ) -> Self {
         let (domain, operator) = operator.split_once(':').unwrap_or(("", operator));
         let mut node: Vec<u8> = inputs.iter().flat_map(|input| field(1, input.as_bytes())).collect();
-        node.extend(outputs.iter().flat_map(|output| field(2, output.as_bytes())));
-        for (number, text) in [(3, outputs[0]), (4, operator), (7, domain)] {
+        for (number, text) in [(2, output), (3, output), (4, operator), (7, domain)] {
             node.extend(field(number, text.as_bytes()));
         }
         for (name, attribute) in attributes {

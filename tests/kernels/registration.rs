@@ -6,14 +6,14 @@ use super::*;
 fn a_model_with_operators_of_a_later_version_names_this_crate() {
     let runtime = common::runtime();
     let expected = ErrorKind::OperatorsMissing { model: "later".into(), version: env!("CARGO_PKG_VERSION") };
-    let unheard = start().node("ai.kokoro:Unheard", &["x"], "out", &[]).output("out").model(1);
+    let unheard = start().node("ai.kokoro:Unheard", &["x"], "out", &[]).output("out").model(2);
     let error =
         probe::Graph::from_bytes(&runtime, "later", &unheard, &SynthesizerOptions::default()).unwrap_err();
     assert_eq!(error.kind(), &expected);
     assert!(error.source().unwrap().to_string().contains("ai.kokoro:Unheard"), "the runtime says which");
     // What the metadata of an artifact says, is refused before the runtime sees the model.
-    let model = fused(start(), "none", false).model(2);
-    for (version, is_known) in [(1, true), (2, false)] {
+    let model = fused(start(), "none", false).model(3);
+    for (version, is_known) in [(1, true), (2, true), (3, false)] {
         let options = SynthesizerOptions::for_artifact(&metadata(version));
         let loaded = probe::Graph::from_bytes(&runtime, "later", &model, &options);
         assert_eq!(loaded.err().map(|error| error.kind().clone()), (!is_known).then(|| expected.clone()));
@@ -39,7 +39,7 @@ fn instructions_that_this_processor_lacks_are_refused() {
     let runtime = common::runtime();
     for set in InstructionSet::ALL.into_iter().filter(|set| !set.is_available()) {
         let options = SynthesizerOptions::default().instruction_set(set);
-        let error = probe::Graph::from_bytes(&runtime, "operators", &start().model(1), &options).unwrap_err();
+        let error = probe::Graph::from_bytes(&runtime, "operators", &start().model(2), &options).unwrap_err();
         let message = error.to_string();
         assert!(
             message.starts_with(&format!("no kernels `{set}` for this processor, expected `portable`")),
@@ -66,7 +66,7 @@ fn the_first_sessions_of_a_process_may_be_made_all_at_once() {
     const SESSIONS: usize = 16;
     if std::env::var_os(CHILD).is_some() {
         let runtime = Runtime::load().unwrap();
-        let model = fused_with_ends(start(), "snake", true).model(1);
+        let model = fused(start(), "snake", true).model(2);
         let barrier = Barrier::new(SESSIONS);
         let options = SynthesizerOptions::default().threads(1);
         std::thread::scope(|scope| {

@@ -30,7 +30,7 @@ fn a_transform_is_that_of_the_runtime_to_the_bit() {
         let runtime = common::runtime();
         for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
             let options = SynthesizerOptions::default().threads(2).instruction_set(set);
-            let mut graph = probe::Graph::from_bytes(&runtime, "stft", &graph.model(1), &options).unwrap();
+            let mut graph = probe::Graph::from_bytes(&runtime, "stft", &graph.model(2), &options).unwrap();
             let said = graph.run(&[("signal", &signal)]).unwrap();
             assert_eq!(said["stock"].shape, said["ours"].shape);
             let bits = |name: &str| said[name].values.iter().map(|it| it.to_bits()).collect::<Vec<_>>();

@@ -109,11 +109,6 @@ impl Artifacts {
         self.folder.join("plans").join(format!("{base}.plan.toml"))
     }
 
-    /// What a search of a plan has measured so far, the plan that it started from, and what it found.
-    pub fn tune(&self) -> PathBuf {
-        self.folder.join("tune")
-    }
-
     /// Sizes, operators, gates and benchmark of the last run.
     pub fn results(&self) -> PathBuf {
         self.folder.join("quantization_comparison_results.json")

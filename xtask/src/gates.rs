@@ -29,7 +29,7 @@ pub use self::bench::{
     Benchmark, Comparison, Evidence, Rounds, SentenceTime, Timing, compare, ratio, ratio_gate, speed_gate,
 };
 pub use self::execution_providers::ExecutionProvider;
-pub use self::profile::{Profile, ProfileError, Timings};
+pub use self::profile::{Profile, ProfileError};
 pub use self::progress::Progress;
 pub(crate) use self::progress::Steps;
 pub use self::provider::provider_gate;

@@ -38,5 +38,4 @@ pub mod report;
 pub mod results;
 mod safetensors;
 pub mod scheme;
-pub mod tune;
 pub mod workspace;

@@ -39,7 +39,7 @@ pub fn block(name: &str) -> &str {
 }
 
 /// The folder of a path that has slashes, empty where it has none: `/a/b` of `/a/b/Conv`.
-pub fn folder(path: &str) -> &str {
+fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 

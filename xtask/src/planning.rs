@@ -106,26 +106,21 @@ impl<'a> Planner<'a> {
             && plan.calibration.edges == self.recipe.scheme.static_int8.edges
     }
 
-    /// The plan with every convolution that the recipe does not exclude: the one in the artifacts folder, unless it is of
-    /// something else or has to be `fresh`; else one that is calibrated now and kept there.
+    /// A new plan of `base`, with the rewrites and the convolutions of the committed one; see [`Self::make`].
     ///
     /// # Errors
-    /// Those of [`Self::make`] and the disk's.
-    pub fn calibrated(&self, base: &Base, fresh: bool) -> Result<Plan> {
-        let path = self.workspace.artifacts().tune().join(format!("{}{}", base.name, plan::EXTENSION));
-        let kept = Plan::load(&path).ok().filter(|plan| !fresh && self.is_current(plan, base));
-        if let Some(plan) = kept {
-            let rewrites = PASSES.iter().collect();
-            let set = &self.recipe.scheme.static_int8;
-            let (allowed, edges) = (scheme::allowed(self.recipe)?, scheme::edges(&set.edges)?);
-            let calibration = Calibration::new(base, rewrites, &allowed, &edges)?;
-            let all_rewrites = PASSES.iter().map(|pass| pass.name).eq(plan.rewrites.iter());
-            if all_rewrites && plan.convolutions == calibration.convolutions() {
-                self.workspace.console().say(&format!("calibrated before: `{}`", path.display()));
-                return Ok(plan);
-            }
-        }
-        self.make(base, None)?.write(&path)
+    /// [`Failure::Usage`] for a committed plan that cannot be read; those of [`Self::make`].
+    pub fn again(&self, base: &Base) -> Result<Plan> {
+        let (path, committed) = self.committed(None)?;
+        let made = self.make(base, committed.as_ref())?;
+        let is_like = |committed: &Plan| committed.convolutions == made.convolutions;
+        let named = if committed.as_ref().is_some_and(is_like) {
+            format!("those of `{}`", path.display())
+        } else {
+            "all that the recipe does not exclude".to_owned()
+        };
+        self.workspace.console().say(&format!("the convolutions are {named}"));
+        Ok(made)
     }
 
     /// Calibrates `base`. Its convolutions are those of the plan `like`, if it has them all, and otherwise all that the

@@ -1,6 +1,6 @@
 //! `artifacts/report.html`: one page that shows what a run found, for somebody who was not there.
 //!
-//! The page is a pure function of the results, of the plans that `tune` found and of the WAV files beside them. It is one file that asks nobody for
+//! The page is a pure function of the results and of the WAV files beside them. It is one file that asks nobody for
 //! anything: style, script, pictures and sound are inside, and a policy in its head has the browser refuse the rest.
 //! Everything but the habit of one player to silence the others works without the script.
 
@@ -13,7 +13,6 @@ mod models;
 mod operators;
 mod page;
 mod picture;
-mod plans;
 mod provenance;
 mod providers;
 mod scale;
@@ -35,20 +34,18 @@ use self::sound::Recordings;
 use crate::artifacts::Artifacts;
 use crate::files::write_atomically;
 use crate::results::Results;
-use crate::tune::Pareto;
 
-/// The page as HTML; `audio` is the folder of what each model said, `plans` what a search of the base's plan found. A sound
-/// that is not there is said to be missing.
+/// The page as HTML; `audio` is the folder of what each model said. A sound that is not there is said to be missing.
 ///
 /// # Errors
 /// A WAV file that is there cannot be read.
-pub fn build(results: &Results, plans: Option<&Pareto>, audio: &Path) -> Result<String> {
+pub fn build(results: &Results, audio: &Path) -> Result<String> {
     let models = Models::of(results);
     let recordings = Recordings::read(results, &models, audio)?;
-    Ok(page::page(results, &models, Told::Everything { plans }, &recordings).into_string())
+    Ok(page::page(results, &models, Told::Everything, &recordings).into_string())
 }
 
-/// The page of a release: the same without sections on speed, machine and plans, which says so. `results` are
+/// The page of a release: the same without sections on speed and machine, which says so. `results` are
 /// those of [`Results::without_timings`]; `unofficial` is why nobody should take the release for an official one.
 ///
 /// # Errors
@@ -62,8 +59,8 @@ pub fn of_release(results: &Results, unofficial: Option<&str>, audio: &Path) -> 
 /// Which page it is.
 #[derive(Clone, Copy)]
 enum Told<'a> {
-    /// All that a run found, and the plans that a search found.
-    Everything { plans: Option<&'a Pareto> },
+    /// All that a run found.
+    Everything,
     /// What is the same wherever the page is made.
     Release { unofficial: Option<&'a str> },
 }
@@ -80,8 +77,7 @@ impl Told<'_> {
 /// # Errors
 /// Those of [`build`] and the disk's.
 pub fn write(results: &Results, artifacts: &Artifacts, path: &Path) -> Result<()> {
-    let plans = Pareto::find(artifacts, &results.base.name, results.base.sha256);
-    let page = build(results, plans.as_ref(), &artifacts.audio()).context("the report cannot be made")?;
+    let page = build(results, &artifacts.audio()).context("the report cannot be made")?;
     write_atomically(path, |file| file.write_all(page.as_bytes()))
         .with_context(|| format!("cannot write `{}`", path.display()))
 }

@@ -73,7 +73,7 @@ impl SchemeName {
 
     /// Whether the scheme follows a [`Plan`].
     pub fn takes_a_plan(self) -> bool {
-        matches!(self, Self::StaticInt8 | Self::FusedInt8)
+        self == Self::StaticInt8
     }
 
     /// Whether the model quantizes activations of its matrices at run time, into u8, beside weights in s8.
@@ -106,7 +106,7 @@ impl SchemeName {
                 scheme.map(|scheme| Box::new(scheme) as _)
             }
             Self::StaticInt8 => static_int8(recipe, plan).map(|scheme| Box::new(scheme) as _),
-            Self::FusedInt8 => static_int8(recipe, plan).map(|scheme| Box::new(FusedInt8(scheme)) as _),
+            Self::FusedInt8 => fused_int8(recipe).map(|scheme| Box::new(scheme) as _),
             Self::FusedFloat => Ok(Box::new(FusedFloat { rewrites: PASSES.iter().collect() })),
             Self::CoremlInt8 => {
                 let set = &recipe.scheme.coreml_int8;
@@ -160,6 +160,17 @@ pub(crate) fn static_int8(recipe: &Recipe, plan: Option<&Plan>) -> Result<Static
         edges: edges(&plan.calibration.edges)?,
         weight_levels: set.weight_levels,
         lookup_levels: set.lookup_levels,
+        weights: weights(set.min_elements, None, &set.finer)?,
+    })
+}
+
+fn fused_int8(recipe: &Recipe) -> Result<FusedInt8> {
+    let set = &recipe.scheme.fused_int8;
+    let include = Some(pattern(&set.int8).context("`int8`")?);
+    Ok(FusedInt8 {
+        rewrites: PASSES.iter().collect(),
+        convolutions: Selection { include, exclude: None },
+        finer_activations: set.int16.as_deref().map(pattern).transpose().context("`int16`")?,
         weights: weights(set.min_elements, None, &set.finer)?,
     })
 }

@@ -90,8 +90,7 @@ fn the_help_of_each_command_names_its_options() {
         ("quantize", [&quantize[..], &quantize_too, &base, &sources].concat()),
         (
             "tune",
-            [&["--output <PATH>", "--threads <N>", "Searches which convolutions"], &base[..], &sources]
-                .concat(),
+            [&["--output <PATH>", "--threads <N>", "Calibrates the base"], &base[..], &sources].concat(),
         ),
         ("smoke", [&["[MODEL]", "--json"], &sources[..]].concat()),
         ("bench", [&["[MODEL]...", "--threads <N>", "--runs <N>", "--json"], &sources[..]].concat()),

@@ -50,7 +50,7 @@ fn made(surroundings: &Surroundings, plan: &Path) -> Vec<(PathBuf, Digest)> {
 fn surroundings_decide_nothing() {
     let planner = Program::with_cache(users_cache());
     models::write(&models::convolved(), &planner.path("convolved.onnx"));
-    let tune = ["tune", "--offline", "--model", "convolved.onnx", "--output", PLAN[0], "--no-search"];
+    let tune = ["tune", "--offline", "--model", "convolved.onnx", "--output", PLAN[0]];
     let ended = planner.run(&[&tune[..], &["--artifacts", "artifacts"]].concat());
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
     let plan = planner.path("");

@@ -133,17 +133,6 @@ fn complaints_name_the_key() {
             "weight_levels = 128",
             "`scheme.static-int8.weight_levels`: expected 1 to 127",
         ),
-        (
-            "margin = 0.9",
-            "margin = 1.5",
-            "`scheme.static-int8.tune.margin`: expected more than 0 and at most 1",
-        ),
-        (
-            "margin = 0.9",
-            "margin = 0.0",
-            "`scheme.static-int8.tune.margin`: expected more than 0 and at most 1",
-        ),
-        ("sentences = 6", "sentences = 0", "`scheme.static-int8.tune.sentences`: expected at least 1"),
         ("f0 = \"", "pitch = \"", "unknown field `pitch`"),
         ("p808 = \"model_v8.onnx\"", "p808 = \"none.onnx\"", "has no file `none.onnx`"),
         ("p808 = \"model", "p809 = \"model", "unknown field `p809`"),

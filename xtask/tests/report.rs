@@ -18,7 +18,6 @@ use xtask::results::{
     GateResults, ProviderBenchmark, ProviderGates, ProviderModel, ProviderResult, Results, Unavailable,
 };
 use xtask::scheme::SchemeName;
-use xtask::tune::{Judged, Pareto, ParetoPlan, PlanLimits};
 
 /// Widths of a phone and of a desk.
 const WIDTHS: [u32; 2] = [390, 1440];
@@ -202,64 +201,7 @@ fn the_page_is_a_function_of_results_and_sounds() {
     assert!(ended.errors.contains("hint: `cargo xtask quantize` makes them again"), "{}", ended.errors);
 }
 
-#[test]
-fn the_plans_of_this_base_are_shown_and_those_of_another_are_not() {
-    let program = quantized();
-    let results = Results::read(&program.path("artifacts/quantization_comparison_results.json")).unwrap();
-    let plan = |predicted_speed, lsd_mean, chosen| ParetoPlan {
-        chosen,
-        predicted_speed,
-        lsd_mean,
-        lsd_worst: 1.7 * lsd_mean,
-        snr_mean: 20.0,
-        snr_worst: 10.0,
-        convolutions: ["/mix/Conv".to_owned()].into(),
-    };
-    let speed = Interval { count: 24, median: 1.625, low: 1.5, high: 1.75, confidence: 0.95 };
-    let judged = Judged {
-        sentences: 56,
-        lsd_mean: 0.97,
-        lsd_worst: 1.66,
-        lsd_worst_id: "held-20".into(),
-        snr_mean: 20.0,
-        speed,
-        mib: 81.5,
-    };
-    let pareto = Pareto {
-        base: results.base.name.clone(),
-        base_sha256: results.base.sha256,
-        tool: "0.1.0".into(),
-        sentences: 6,
-        limits: PlanLimits { lsd_mean: Some(1.02), lsd_worst: Some(1.53), speed: None },
-        plans: vec![plan(1.9, 1.9, false), plan(1.655, 0.95, true), plan(1.05, 0.4, false)],
-        judged: Some(judged),
-    };
-    let shown = |pareto: &Pareto| {
-        let path = program.path(&format!("artifacts/tune/{}.pareto.json", results.base.name));
-        xtask::files::write_json(&path, pareto).unwrap();
-        let ended = program.run(&["report", "--artifacts", "artifacts"]);
-        assert_eq!(ended.code, Some(0), "{}", ended.errors);
-        fs_err::read_to_string(program.path("artifacts/report.html")).unwrap()
-    };
-    let page = shown(&pareto);
-    for text in ["1.655 ×", "0.95", "On 56 held-out sentences", "0.97 dB", "1.625 ×", "held-20"] {
-        assert!(page.contains(text), "no `{text}`");
-    }
-    let other = Pareto { base_sha256: results.recipe_sha256, ..pareto };
-    let without = shown(&other);
-    assert!(!without.contains("1.655 ×") && without.contains("No plan of this base was searched for."));
-
-    let Some(chromium) = browser() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let (findings, console) = look_at(&chromium, &page, folder.path());
-    assert_eq!(console, [""; 0]);
-    for found in findings {
-        assert!(found.errors.is_empty() && found.overflow <= 0, "{found:?}");
-        assert!(found.marks.contains(&3), "{:?}", found.marks);
-    }
-}
-
-/// Else the test above could not fail.
+/// Else the test of the page could not fail.
 #[test]
 fn the_browser_tells_what_is_broken() {
     let Some(chromium) = browser() else { return };

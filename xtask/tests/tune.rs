@@ -1,10 +1,12 @@
-//! From a base to a plan and from a plan to an artifact, as the user does it, with a model that has one convolution.
+//! From a base to a plan and from a plan to an artifact, as the user does it, with models that have one convolution or two.
 
 mod support;
 
 use std::path::PathBuf;
 
 use kokoro_model::Metadata;
+#[cfg(unix)]
+use support::checkout::{BASE, Checkout};
 use support::models;
 use support::program::{Ended, Program, users_cache};
 use xtask::digest::Digest;
@@ -13,7 +15,12 @@ use xtask::fetch::SourceArgs;
 use xtask::files::read_json;
 use xtask::plan::Plan;
 use xtask::recipe::Recipe;
-use xtask::tune::{Pareto, State};
+#[cfg(unix)]
+use xtask::{
+    base::BaseArgs,
+    commands::tune::{self, TuneArgs},
+    failure::exit_code,
+};
 
 const ARTIFACT: &str = "artifacts/staged/convolved.static-int8";
 
@@ -59,10 +66,10 @@ fn made(program: &Program, operator: &str) -> (String, usize) {
 #[test]
 fn a_plan_is_made_once_and_quantize_follows_it() {
     let program = equipped();
-    let tune =
-        ["tune", "--offline", "--model", "convolved.onnx", "--output", "small.plan.toml", "--no-search"];
+    let tune = ["tune", "--offline", "--model", "convolved.onnx", "--output", "small.plan.toml"];
     let ended = program.run(&[&tune[..], &["--artifacts", "artifacts"]].concat());
-    expect(&ended, 0, &["calibrating, ranges: 26 of 26", "calibrating, clipping: 26 of 26"]);
+    let measured = ["calibrating, ranges: 26 of 26", "calibrating, clipping: 26 of 26"];
+    expect(&ended, 0, &[&measured[..], &["all that the recipe does not exclude"]].concat());
     assert!(ended.output.contains("1 convolutions, 2 values measured over 26 sentences"), "{}", ended.output);
     let path = program.path("small.plan.toml");
     let plan = Plan::load(&path).unwrap();
@@ -104,62 +111,37 @@ fn a_plan_is_made_once_and_quantize_follows_it() {
     );
 }
 
-/// Searches the plan of a model of which one convolution of three can be INT8.
-fn search(program: &Program, more: &[&str]) -> Ended {
-    let arguments = ["tune", "--offline", "--artifacts", "artifacts", "--model", "offset.onnx"];
-    program.run(&[&arguments[..], &["--output", "offset.plan.toml"], more].concat())
-}
-
+#[cfg(unix)]
 #[test]
-fn a_search_leaves_out_what_is_heard_and_goes_on_where_it_was() {
-    let program = equipped();
-    models::write(&models::offset(), &program.path("offset.onnx"));
-    let kept = || {
-        let read = |name: &str| fs_err::read_to_string(program.path(name)).unwrap();
-        (read("artifacts/tune/offset.json"), Plan::load(&program.path("offset.plan.toml")).unwrap())
+fn convolutions_of_the_committed_plan_are_kept_where_the_base_has_them() {
+    let checkout = Checkout::new(&models::convolved_twice());
+    let path = checkout.path("models/kokoro-v1.0.plan.toml");
+    let args = TuneArgs {
+        base: BaseArgs { base: Some(BASE.into()), ..BaseArgs::default() },
+        sources: SourceArgs { offline: true, ..SourceArgs::default() },
+        output: None,
+        artifacts: None,
+        threads: 1,
     };
-    let state = || serde_json::from_str::<State>(&kept().0).unwrap();
+    let tuned = || tune::run(&args, &checkout.workspace());
 
-    // No time but for the two ends, of which the one that is all INT8 is not within the limits.
-    let ended = search(&program, &["--budget", "0s"]);
-    expect(&ended, 0, &["calibrating, ranges: 26 of 26", "3 candidates, 0 of them before durations"]);
-    assert_eq!(kept().1.convolutions, [""; 0]);
-    assert_eq!((state().trials.len(), state().costs.is_some()), (2, true));
+    // Kokoro's own are not in this base.
+    tuned().unwrap();
+    let all = Plan::load(&path).unwrap();
+    assert_eq!(all.convolutions, ["/keep/Conv", "/mix/Conv"]);
 
-    let ended = search(&program, &["--budget", "2m"]);
-    expect(&ended, 0, &["calibrated before", "goes on after 2 plans", "sensitivity of each unit: 3 of 3"]);
-    let (measured, plan) = kept();
-    assert!(plan.convolutions.iter().all(|name| name == "/mix/Conv"), "{:?}", plan.convolutions);
-    // The ranges of all candidates, so that the plan can be edited.
-    assert!(["channelled", "raised", "lowered"].iter().all(|value| plan.ranges.values.contains_key(*value)));
-    let worst = |name: &str| {
-        let trial = state().trials.into_iter().find(|it| it.convolutions.iter().eq([name]));
-        trial.unwrap().distance.lsd().into_iter().fold(0.0, f64::max)
-    };
-    assert!(worst("/mix/Conv") < 1.0, "{}", worst("/mix/Conv"));
-    assert!(worst("/raise/Conv") > 3.0 && worst("/lower/Conv") > 3.0);
-    assert!(ended.output.contains("on 56 held-out sentences: LSD"), "{}", ended.output);
+    checkout.edit("models/kokoro-v1.0.plan.toml", |plan| plan.replace("    \"/keep/Conv\",\n", ""));
+    tuned().unwrap();
+    let kept = Plan::load(&path).unwrap();
+    assert_eq!(kept.convolutions, ["/mix/Conv"]);
+    // What went is measured all the same, so that it can be put back.
+    assert_eq!(kept.ranges, all.ranges);
 
-    // All that there is to try was tried: nothing is measured again, and the same plan is found.
-    let ended = search(&program, &["--budget", "2m", "--json"]);
-    expect(&ended, 0, &["goes on after"]);
-    assert!(kept() == (measured, plan), "something was measured again");
-    let pareto: Pareto = serde_json::from_str(&ended.output).unwrap();
-    let chosen = pareto.chosen().unwrap();
-    assert!(chosen.convolutions.iter().eq(&kept().1.convolutions), "{chosen:?}");
-    assert!(chosen.lsd_mean <= pareto.limits.lsd_mean.unwrap(), "{chosen:?}");
-    assert!(pareto.judged.unwrap().lsd_mean < 1.2);
-
-    // Any speed can be asked for; what is out of reach is said.
-    let ended = search(&program, &["--budget", "1m", "--speed", "1000"]);
-    expect(&ended, 0, &["no plan is 1000 × as fast; the nearest to it is taken"]);
-    let ended = search(&program, &["--budget", "0s", "--fresh"]);
-    expect(&ended, 0, &["calibrating, ranges: 26 of 26"]);
-    assert!(!ended.errors.contains("goes on after"), "{}", ended.errors);
-    assert_eq!(state().trials.len(), 2);
-    for wrong in [&["--budget", "soon"], &["--speed", "-1"], &["--no-search", "--json"]] {
-        assert_eq!(search(&program, wrong).code, Some(2), "{wrong:?}");
-    }
+    // What was edited by hand is not thrown away because it cannot be read.
+    fs_err::write(checkout.path("models/kokoro-v1.0.ranges.safetensors"), b"").unwrap();
+    let error = tuned().unwrap_err();
+    assert_eq!(exit_code(&error), 2);
+    assert!(format!("{error:#}").contains("kokoro-v1.0.plan.toml` is not a valid plan"), "{error:#}");
 }
 
 #[test]

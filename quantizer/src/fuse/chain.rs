@@ -1,10 +1,10 @@
-//! Norm, activation and quantization, from one convolution to the next.
+//! Norm and activation, from one convolution to the next.
 
 use std::collections::HashSet;
 
-use super::{Ends, GivenEnds, Made, WantedEnds, operator, reads};
-use crate::graph::{attribute, float_attribute, integer, integer_attribute, is, string_attribute};
-use crate::proto::{NodeProto, tensor_proto::DataType};
+use super::{Made, operator};
+use crate::graph::{attribute, float_attribute, is, string_attribute};
+use crate::proto::NodeProto;
 use crate::rewrite::Facts;
 use crate::tensor;
 
@@ -19,43 +19,28 @@ enum Activation<'a> {
 /// A chain, from its end to its start.
 #[derive(Debug)]
 struct Chain<'a> {
-    /// What is read: float, or the levels of `dequantize`.
     x: &'a str,
-    dequantize: Option<Quantization<'a>>,
-    ends: Option<&'a GivenEnds>,
     /// Scale and bias of the norm, and the number that keeps it from dividing by 0.
     norm: Option<(&'a str, &'a str, f32)>,
     activation: Activation<'a>,
-    quantize: Option<Quantization<'a>>,
-    windows: Option<&'a WantedEnds>,
-}
-
-/// Scale and zero point, one for each channel or one for all.
-#[derive(Clone, Copy, Debug)]
-struct Quantization<'a> {
-    scale: &'a str,
-    zero: &'a str,
 }
 
 /// Every chain, in place of its last node.
 ///
-/// Longer chains go first: what ends in a quantization, then what ends in an activation, then norms that are left.
-pub(super) fn find<'a>(facts: &Facts<'a>, ends: &'a Ends) -> Made {
+/// Longer chains go first: what ends in an activation, then norms that are left.
+pub(super) fn find(facts: &Facts<'_>) -> Made {
     let nodes = &facts.view.graph.node;
     let mut made = Made::new();
     let mut inner: HashSet<&str> = HashSet::new();
-    let kinds: [fn(&NodeProto) -> bool; 3] = [
-        |node| is(node, "QuantizeLinear"),
-        |node| is(node, "Add") || is(node, "LeakyRelu"),
-        |node| is(node, "InstanceNormalization"),
-    ];
+    let kinds: [fn(&NodeProto) -> bool; 2] =
+        [|node| is(node, "Add") || is(node, "LeakyRelu"), |node| is(node, "InstanceNormalization")];
     for is_end in kinds {
         for (index, node) in nodes.iter().enumerate().filter(|(_, node)| is_end(node)) {
             let Some(result) = node.output.first().filter(|result| !inner.contains(result.as_str())) else {
                 continue;
             };
-            let mut reader = Reader { facts, ends, inner: vec![] };
-            if let Some(chain) = reader.chain(node) {
+            let mut reader = Reader { facts, inner: vec![] };
+            if let Some(chain) = reader.chain(result) {
                 inner.extend(reader.inner);
                 made.insert(index, chain.node(result));
             }
@@ -66,35 +51,16 @@ pub(super) fn find<'a>(facts: &Facts<'a>, ends: &'a Ends) -> Made {
 
 impl Chain<'_> {
     fn node(&self, result: &str) -> NodeProto {
-        let op = match (&self.dequantize, &self.quantize) {
-            (None, None) => "AdaINActivation",
-            (None, Some(_)) => "AdaINActivationQuantize",
-            (Some(_), None) => "DequantizeAdaINActivation",
-            (Some(_), Some(_)) => "QLinearAdaINActivation",
-        };
-        let mut inputs = vec![Some(self.x)];
-        for quantization in [&self.dequantize, &self.quantize].into_iter().flatten() {
-            inputs.extend([Some(quantization.scale), Some(quantization.zero)]);
-        }
-        inputs.extend([self.norm.map(|(scale, ..)| scale), self.norm.map(|(_, bias, _)| bias)]);
         let (name, alpha, slope) = match self.activation {
             Activation::None => ("none", None, None),
             Activation::LeakyRelu { slope } => ("leaky_relu", None, Some(slope)),
             Activation::Snake { alpha } => ("snake", Some(alpha), None),
         };
-        inputs.extend([alpha, self.ends.map(|ends| ends.windows.as_str())]);
-        let mut node = operator(op, &inputs, result);
+        let (scale, bias) = (self.norm.map(|(scale, ..)| scale), self.norm.map(|(_, bias, _)| bias));
+        let mut node = operator("AdaINActivation", &[Some(self.x), scale, bias, alpha], result);
         node.attribute.push(string_attribute("activation", name));
         node.attribute.extend(self.norm.map(|(.., epsilon)| float_attribute("epsilon", epsilon)));
         node.attribute.extend(slope.map(|slope| float_attribute("slope", slope)));
-        if let Some(ends) = self.ends {
-            reads(&mut node, ends);
-        }
-        if let Some(WantedEnds { windows, width, times }) = self.windows {
-            node.output.push(windows.clone());
-            node.attribute.push(float_attribute("y_ends_times", *times));
-            node.attribute.push(integer_attribute("y_ends_width", *width as i64));
-        }
         node
     }
 }
@@ -102,54 +68,17 @@ impl Chain<'_> {
 /// Follows a chain against the direction of the data.
 struct Reader<'a, 'f> {
     facts: &'f Facts<'a>,
-    ends: &'a Ends,
     /// The values that nothing outside of the chain needs.
     inner: Vec<&'a str>,
 }
 
 impl<'a> Reader<'a, '_> {
-    /// The chain that ends with `last`; `None` where an operator would save nothing.
-    fn chain(&mut self, last: &'a NodeProto) -> Option<Chain<'a>> {
-        let quantize = self.quantization("QuantizeLinear", last);
-        let value: &'a str = match quantize {
-            Some(_) => self.private(&last.input[0], &[last])?,
-            None if is(last, "QuantizeLinear") => return None,
-            None => last.output.first()?,
-        };
+    /// The chain that ends with `value`; `None` where an operator would save nothing.
+    fn chain(&mut self, value: &'a str) -> Option<Chain<'a>> {
         let (activation, argument) = self.activation(value);
-        let (norm, x) = self.norm(argument, value, activation, quantize.map(|_| last));
-        let is_worth_it =
-            norm.is_some() || quantize.is_some() || matches!(activation, Activation::Snake { .. });
-        if !is_worth_it || (norm.is_none() && activation == Activation::None) {
-            return None;
-        }
-        if self.facts.dims(x)?.len() != 3 {
-            return None;
-        }
-        let windows = quantize.and_then(|_| self.ends.wanted.get(value));
-        let (x, dequantize, ends) = self.levels(x);
-        Some(Chain { x, dequantize, ends, norm, activation, quantize, windows })
-    }
-
-    /// The levels of `x`, what they stand for, and their ends if these are apart; `x` itself if it has none.
-    fn levels(&self, x: &'a str) -> (&'a str, Option<Quantization<'a>>, Option<&'a GivenEnds>) {
-        if let Some(ends) = self.ends.given.get(x) {
-            let [levels, scale, zero] = &ends.levels;
-            return (levels, Some(Quantization { scale, zero }), Some(ends));
-        }
-        let producer = self.facts.view.producer(x);
-        let dequantize = producer.and_then(|node| Some((node, self.quantization("DequantizeLinear", node)?)));
-        dequantize.map_or((x, None, None), |(node, quantization)| (&node.input[0], Some(quantization), None))
-    }
-
-    /// Scale and zero point of `node`, if it is an `op` between float and uint8 with one for each channel.
-    fn quantization(&self, op: &str, node: &'a NodeProto) -> Option<Quantization<'a>> {
-        let [_, scale, zero] = node.input.as_slice() else { return None };
-        if !is(node, op) || integer(node, "axis", 1) != 1 {
-            return None;
-        }
-        let zeros = self.facts.tensor(zero).filter(|zeros| tensor::element_type(zeros) == DataType::Uint8)?;
-        (zeros.dims.len() <= 1).then_some(Quantization { scale, zero })
+        let (norm, x) = self.norm(argument, value, activation);
+        let is_worth_it = norm.is_some() || matches!(activation, Activation::Snake { .. });
+        (is_worth_it && self.facts.dims(x)?.len() == 3).then_some(Chain { x, norm, activation })
     }
 
     /// `value`, if nothing but `users` needs it.
@@ -233,7 +162,6 @@ impl<'a> Reader<'a, '_> {
         argument: &'a str,
         value: &'a str,
         activation: Activation<'a>,
-        quantize: Option<&'a NodeProto>,
     ) -> (Option<(&'a str, &'a str, f32)>, &'a str) {
         let Some(node) = self.facts.view.producer(argument) else { return (None, argument) };
         let [x, scale, bias] = node.input.as_slice() else { return (None, argument) };
@@ -248,10 +176,9 @@ impl<'a> Reader<'a, '_> {
                 end.into_iter().chain(angle).collect()
             }
             Activation::LeakyRelu { .. } => end.into_iter().collect(),
-            Activation::None => quantize.into_iter().collect(),
+            Activation::None => vec![],
         };
-        let is_the_end = activation == Activation::None && quantize.is_none();
-        if !is_the_end && self.private(argument, &users).is_none() {
+        if activation != Activation::None && self.private(argument, &users).is_none() {
             return (None, argument);
         }
         let epsilon = attribute(node, "epsilon").map_or(1e-5, crate::proto::AttributeProto::f);

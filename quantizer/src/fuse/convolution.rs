@@ -1,8 +1,8 @@
 //! Convolutions over time, which the runtime computes with twice the multiplications that they take.
 
-use super::{DOMAIN, Ends, Made, operator};
+use super::{DOMAIN, Made, operator};
 use crate::graph::{attribute, integer, integer_attribute, is};
-use crate::proto::{NodeProto, TensorProto, tensor_proto::DataType};
+use crate::proto::{AttributeProto, NodeProto, TensorProto, tensor_proto::DataType};
 use crate::rewrite::Facts;
 use crate::tensor;
 
@@ -19,44 +19,86 @@ pub(crate) fn is_convolution(node: &NodeProto) -> bool {
 
 /// Every convolution of a stride of 1 that saves at least a third of its multiplications, with the operator in its place; where its
 /// rows are the phases of a transposed one, in place of what puts them between each other.
-pub(super) fn find<'a>(facts: &Facts<'a>, _: &'a Ends) -> Made {
+pub(super) fn find(facts: &Facts<'_>) -> Made {
     let nodes = facts.view.graph.node.iter().enumerate();
-    nodes.filter_map(|(index, node)| convolution(index, node, facts)).collect()
+    let plain = nodes.filter_map(|(index, node)| Some((node, Plain::of(index, node, facts)?)));
+    plain
+        .filter_map(|(node, plain)| {
+            let &[rows, channels, taps] = plain.weights.dims.as_slice() else { return None };
+            if !saves(taps) || rows.min(channels) < CHANNELS {
+                return None;
+            }
+            let mut made = operator(OPERATOR, &[Some(plain.x), Some(plain.w), plain.bias], plain.result);
+            made.name.clone_from(&node.name);
+            made.attribute.extend(plain.attributes());
+            Some((plain.last, made))
+        })
+        .collect()
 }
 
-fn convolution(index: usize, node: &NodeProto, facts: &Facts<'_>) -> Option<(usize, NodeProto)> {
-    let [x, w, bias @ ..] = node.input.as_slice() else { return None };
-    let weights = facts.tensor(w).filter(|_| is(node, "Conv")).filter(|w| is_float(w))?;
-    let &[rows, channels, taps] = weights.dims.as_slice() else { return None };
-    let given = |name: &str, default: &[i64]| match attribute(node, name) {
-        Some(attribute) => attribute.ints.clone(),
-        None => default.to_vec(),
-    };
-    let pads_itself = attribute(node, "auto_pad").is_some_and(|it| !matches!(it.s(), b"NOTSET" | b""));
-    let (&[dilation], &[begin, end]) = (&*given("dilations", &[1]), &*given("pads", &[0, 0])) else {
-        return None;
-    };
-    let is_plain = !pads_itself
-        && integer(node, "group", 1) == 1
-        && given("strides", &[1]) == [1]
-        && given("kernel_shape", &[taps]) == [taps]
-        && dilation >= 1
-        && begin >= 0
-        && end >= 0;
-    if !is_plain || !saves(taps) || rows.min(channels) < CHANNELS {
-        return None;
+/// A convolution over time with a stride of 1, one group, and constant weights in float32.
+pub(super) struct Plain<'a> {
+    pub x: &'a str,
+    pub w: &'a str,
+    pub weights: &'a TensorProto,
+    pub bias: Option<&'a str>,
+    dilation: i64,
+    pads: [i64; 2],
+    phases: i64,
+    /// What comes out: of the phases in turn, where there are several.
+    pub result: &'a str,
+    /// Where that is made.
+    pub last: usize,
+}
+
+impl<'a> Plain<'a> {
+    /// The node at `index`, if it is one.
+    pub fn of(index: usize, node: &'a NodeProto, facts: &Facts<'a>) -> Option<Self> {
+        let [x, w, bias @ ..] = node.input.as_slice() else { return None };
+        let weights = facts.tensor(w).filter(|_| is(node, "Conv")).filter(|w| is_float(w))?;
+        let &[rows, _, taps] = weights.dims.as_slice() else { return None };
+        let given = |name: &str, default: &[i64]| match attribute(node, name) {
+            Some(attribute) => attribute.ints.clone(),
+            None => default.to_vec(),
+        };
+        let pads_itself = attribute(node, "auto_pad").is_some_and(|it| !matches!(it.s(), b"NOTSET" | b""));
+        let (&[dilation], &[begin, end]) = (&*given("dilations", &[1]), &*given("pads", &[0, 0])) else {
+            return None;
+        };
+        let is_plain = !pads_itself
+            && integer(node, "group", 1) == 1
+            && given("strides", &[1]) == [1]
+            && given("kernel_shape", &[taps]) == [taps]
+            && taps >= 1
+            && dilation >= 1
+            && begin >= 0
+            && end >= 0;
+        if !is_plain {
+            return None;
+        }
+        let convolved = node.output.first()?;
+        let (last, phases, result) = phases(convolved, rows, facts).unwrap_or((index, 1, convolved));
+        let bias = bias.first().map(String::as_str).filter(|bias| !bias.is_empty());
+        Some(Self { x, w, weights, bias, dilation, pads: [begin, end], phases, result, last })
     }
-    let convolved = node.output.first()?;
-    let phases = phases(convolved, rows, facts);
-    let (index, phases, result) = phases.unwrap_or((index, 1, convolved));
-    let bias = bias.first().map(String::as_str).filter(|bias| !bias.is_empty());
-    let mut made = operator(OPERATOR, &[Some(x), Some(w), bias], result);
-    made.name.clone_from(&node.name);
-    let defaults =
-        [("dilation", dilation, 1), ("pads_begin", begin, 0), ("pads_end", end, 0), ("phases", phases, 1)];
-    let attributes = defaults.into_iter().filter(|&(_, value, default)| value != default);
-    made.attribute.extend(attributes.map(|(name, value, _)| integer_attribute(name, value)));
-    Some((index, made))
+
+    /// How many channels come out.
+    pub fn channels(&self) -> i64 {
+        self.weights.dims[0] / self.phases
+    }
+
+    /// The attributes of an operator, those left out that say what is so without them.
+    pub fn attributes(&self) -> impl Iterator<Item = AttributeProto> {
+        let Self { dilation, pads: [begin, end], phases, .. } = *self;
+        let defaults = [
+            ("dilation", dilation, 1),
+            ("pads_begin", begin, 0),
+            ("pads_end", end, 0),
+            ("phases", phases, 1),
+        ];
+        let attributes = defaults.into_iter().filter(|&(_, value, default)| value != default);
+        attributes.map(|(name, value, _)| integer_attribute(name, value))
+    }
 }
 
 fn is_float(tensor: &TensorProto) -> bool {

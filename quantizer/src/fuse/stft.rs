@@ -1,6 +1,6 @@
 //! The short-time Fourier transform, which the runtime computes in one thread, frame by frame.
 
-use super::{Ends, Made, operator};
+use super::{Made, operator};
 use crate::graph::{integer, integer_attribute, is};
 use crate::proto::NodeProto;
 use crate::rewrite::Facts;
@@ -8,7 +8,7 @@ use crate::tensor;
 
 /// Every onesided transform of real signals whose step, window and length are constant, with the operator in its place, which
 /// gives the same bits. Lengths that are a power of two stay: these the runtime transforms otherwise.
-pub(super) fn find<'a>(facts: &Facts<'a>, _: &'a Ends) -> Made {
+pub(super) fn find(facts: &Facts<'_>) -> Made {
     let nodes = facts.view.graph.node.iter().enumerate();
     nodes.filter_map(|(index, node)| Some((index, transform(node, facts)?))).collect()
 }

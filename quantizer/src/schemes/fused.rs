@@ -1,15 +1,28 @@
 //! `fused-int8` and `fused-float`: models for the engine of `kokoro-model`, which has operators of its own.
 
-use super::{Scheme, StaticInt8, Summary};
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use super::{Scheme, Summary, WeightsInt8};
+use crate::calibration::Selection;
 use crate::error::Result;
-use crate::fuse;
-use crate::proto::GraphProto;
+use crate::fuse::{self, ActivationBits};
+use crate::proto::{GraphProto, NodeProto};
 use crate::rewrite::{self, Pass};
 
-/// `static-int8` without tables: what stands between its convolutions is [fused](crate::fuse).
-///
-/// [`StaticInt8::lookup_levels`] plays no part.
-pub struct FusedInt8(pub StaticInt8);
+/// Convolutions in INT8 whose activations are quantized as they come, with a scale for each position in time, and all other weights
+/// stored as INT8; what stands between the convolutions is [fused](crate::fuse). Nothing is calibrated.
+pub struct FusedInt8 {
+    /// The exact rewrites that run first, in this order.
+    pub rewrites: Vec<&'static Pass>,
+    /// Which convolutions compute in INT8, by their names after the rewrites.
+    pub convolutions: Selection,
+    /// Which of these read activations of 16 bits.
+    pub finer_activations: Option<Regex>,
+    /// How the other weights are stored.
+    pub weights: WeightsInt8,
+}
 
 impl Scheme for FusedInt8 {
     fn name(&self) -> &'static str {
@@ -17,7 +30,25 @@ impl Scheme for FusedInt8 {
     }
 
     fn apply(&self, graph: &mut GraphProto) -> Result<Summary> {
-        self.0.apply_with(graph, |graph, edged| fuse::fuse(graph, &edged.for_operators()).map(drop))
+        rewrite::apply(graph, self.rewrites.iter().copied())?;
+        fuse::fuse(graph)?;
+        let is_finer = |node: &NodeProto| {
+            self.finer_activations.as_ref().is_some_and(|finer| finer.is_match(node.name()))
+        };
+        let convolutions = fuse::quantize(graph, |node| {
+            let bits = if is_finer(node) { ActivationBits::Sixteen } else { ActivationBits::Eight };
+            self.convolutions.selects(node).then_some(bits)
+        })?;
+        let mut summary = self.weights.apply(graph)?;
+        // Notes on the shapes of inner values, many of which are gone: 150 kB of Kokoro that no runtime needs.
+        graph.value_info.clear();
+        summary.add(Summary {
+            quantized: convolutions,
+            operators: BTreeMap::from([("Conv".to_owned(), convolutions)]),
+            convolutions,
+            ..Summary::default()
+        });
+        Ok(summary)
     }
 }
 
@@ -34,7 +65,7 @@ impl Scheme for FusedFloat {
 
     fn apply(&self, graph: &mut GraphProto) -> Result<Summary> {
         rewrite::apply(graph, self.rewrites.iter().copied())?;
-        fuse::fuse(graph, &fuse::Ends::default())?;
+        fuse::fuse(graph)?;
         fuse::convolutions(graph)?;
         graph.value_info.clear();
         Ok(Summary::default())

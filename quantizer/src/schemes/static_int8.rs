@@ -73,10 +73,25 @@ impl Scheme for StaticInt8 {
     }
 
     fn apply(&self, graph: &mut GraphProto) -> Result<Summary> {
-        self.apply_with(graph, |graph, edged| match self.lookup_levels {
-            Some(levels) => lookup::look_up(graph, levels, &self.ranges, &self.edges, edged).map(drop),
-            None => Ok(()),
-        })
+        rewrite::apply(graph, self.rewrites.iter().copied())?;
+        order::sort(graph)?;
+        let Made { replacements, zeros, mut edged } = self.convolutions(graph)?;
+        let convolutions = replacements.len();
+        replace(graph, replacements);
+        if convolutions > 0 {
+            graph.initializer.extend([tensor::from_f32(ONE, &[], &[1.0]), tensor::from_i8(ZERO, &[], &[0])]);
+            graph.initializer.extend(zeros);
+        }
+        crate::dead::remove(graph);
+        if let Some(levels) = self.lookup_levels {
+            lookup::look_up(graph, levels, &self.ranges, &self.edges, &mut edged)?;
+        }
+        edged.finish(graph);
+        crate::dead::remove(graph);
+        let summary = self.weights.apply(graph)?;
+        // Notes on the shapes of inner values, many of which are gone: 150 kB of Kokoro that no runtime needs.
+        graph.value_info.clear();
+        Ok(Summary { quantized: summary.quantized + convolutions, convolutions, ..summary })
     }
 }
 
@@ -106,31 +121,6 @@ struct Replacement {
 }
 
 impl StaticInt8 {
-    /// The scheme, with `between` for what stands between the convolutions.
-    pub(super) fn apply_with(
-        &self,
-        graph: &mut GraphProto,
-        between: impl FnOnce(&mut GraphProto, &mut Edged) -> Result<()>,
-    ) -> Result<Summary> {
-        rewrite::apply(graph, self.rewrites.iter().copied())?;
-        order::sort(graph)?;
-        let Made { replacements, zeros, mut edged } = self.convolutions(graph)?;
-        let convolutions = replacements.len();
-        replace(graph, replacements);
-        if convolutions > 0 {
-            graph.initializer.extend([tensor::from_f32(ONE, &[], &[1.0]), tensor::from_i8(ZERO, &[], &[0])]);
-            graph.initializer.extend(zeros);
-        }
-        crate::dead::remove(graph);
-        between(graph, &mut edged)?;
-        edged.finish(graph);
-        crate::dead::remove(graph);
-        let summary = self.weights.apply(graph)?;
-        // Notes on the shapes of inner values, many of which are gone: 150 kB of Kokoro that no runtime needs.
-        graph.value_info.clear();
-        Ok(Summary { quantized: summary.quantized + convolutions, convolutions, ..summary })
-    }
-
     /// What takes the place of the selected convolutions. The graph must be sorted.
     fn convolutions(&self, graph: &GraphProto) -> Result<Made> {
         let view = View::new(graph);

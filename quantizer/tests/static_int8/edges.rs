@@ -1,12 +1,12 @@
 //! What is computed for the ends of a sentence, and how it comes into the rest.
 
 use quantizer::calibration::{Edges, Point, expose_errors, expose_statistics};
-use quantizer::graph::{attribute, node};
-use quantizer::proto::{AttributeProto, GraphProto, TensorProto};
-use quantizer::schemes::{EDGES, FusedInt8, Scheme, StaticInt8, pattern};
+use quantizer::graph::node;
+use quantizer::proto::GraphProto;
+use quantizer::schemes::{EDGES, Scheme, StaticInt8, pattern};
 use quantizer::{check, tensor};
 
-use super::support::{Layout, channel, float, one_convolution, quantized, ranges, scheme};
+use super::support::{Layout, channel, one_convolution, quantized, ranges, scheme};
 
 const LAYOUT: Layout = Layout { dilation: 3, pads: [6, 6], ..Layout::plain(2, 2, 5) };
 
@@ -79,66 +79,6 @@ fn an_output_of_another_length_is_refused() {
         let error = with_edges(4.0).apply(&mut graph).unwrap_err();
         assert!(error.to_string().contains("to be as long as its input"), "{layout:?}: {error}");
     }
-}
-
-/// Operators of `kokoro-model` read edges as they are, and give the windows that are asked for.
-#[test]
-fn operators_take_edges_and_give_windows() {
-    let layout = |name: &str, input: &str, output: &str| LAYOUT.node(name, &[input, "w", "b"], output);
-    let mut graph = graph();
-    graph
-        .initializer
-        .extend([tensor::from_f32("gamma", &[2], &[1.0, 0.5]), tensor::from_f32("beta", &[2], &[0.0; 2])]);
-    let half = |name: &str, input: &str| {
-        let norm = format!("{name}/norm");
-        [
-            node("InstanceNormalization", &norm, &[input, "gamma", "beta"], &[&norm]),
-            node("LeakyRelu", name, &[&norm], &[name]),
-        ]
-    };
-    graph.node = [
-        &half("a", "x")[..],
-        &[layout("conv 1", "a", "between")],
-        &half("c", "between")[..],
-        &[layout("conv 2", "c", "branch"), node("Add", "y", &["x", "branch"], &["y"])],
-    ]
-    .concat();
-    let length = 90;
-    graph.input = vec![float("x", &[1, 2, length])];
-    let known = vec![channel(-1.0, 1.55, 0.1); 2];
-    let ranges = ranges(&["a", "between", "c", "branch"].map(|name| (name, known.clone())));
-    let (graph, _) = quantized(graph, &FusedInt8(StaticInt8 { ranges, ..with_edges(4.0) }));
-    let shown: Vec<_> = graph.node.iter().map(|node| (node.op_type(), node.output.join(", "))).collect();
-    let expected = [
-        ("AdaINActivationQuantize", "a_quantized, edges/1/levels"),
-        ("QLinearConv", "between_quantized_output"),
-        ("QLinearConv", "edges/c0/product"),
-        ("QLinearAdaINActivation", "c_quantized, edges/0/levels"),
-        ("QLinearConv", "branch_quantized_output"),
-        ("QLinearConv", "edges/c1/product"),
-        ("DequantizeAdd", "y"),
-    ];
-    for expected in &expected {
-        let is_it = |(op, outputs): &(&str, String)| (*op, outputs.as_str()) == *expected;
-        assert!(shown.iter().any(is_it), "{expected:?} of {shown:?}");
-    }
-    assert_eq!(shown.iter().filter(|(op, _)| *op != "Mul").count(), expected.len(), "{shown:?}");
-    let of = |op: &str| graph.node.iter().find(|node| node.op_type() == op).unwrap();
-    let numbers = |op: &str| {
-        ["x_ends_positions", "y_ends_width"].map(|name| attribute(of(op), name).map_or(0, AttributeProto::i))
-    };
-    // 16 positions and the reach of 6; in front of that as many that reach these.
-    assert_eq!(numbers("AdaINActivationQuantize"), [0, 28]);
-    assert_eq!(numbers("QLinearAdaINActivation"), [16, 22]);
-    assert_eq!(numbers("DequantizeAdd"), [16, 0]);
-    assert_eq!(of("QLinearAdaINActivation").input.last().unwrap(), "edges/c0/product");
-    assert_eq!(of("DequantizeAdd").input[3..], ["edges/c1/product", "x"]);
-    let names: Vec<_> = graph.initializer.iter().map(TensorProto::name).collect();
-    assert!(graph.node.iter().all(|node| node.op_type() != "ScatterElements"));
-    assert!(
-        names.iter().all(|name| graph.node.iter().any(|node| node.input.iter().any(|it| it == name))),
-        "{names:?}"
-    );
 }
 
 /// Two convolutions in a row that are as long as `x` share what depends on the length alone.

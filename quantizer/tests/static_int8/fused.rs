@@ -1,19 +1,33 @@
-//! Which chains become operators of `kokoro-model`, and how these are called.
+//! Which chains and convolutions become operators of `kokoro-model`, and how these are called.
 
-use quantizer::fuse::{DOMAIN, Ends, VERSION, fuse};
+use quantizer::calibration::Selection;
+use quantizer::fuse::{DOMAIN, VERSION, fuse};
 use quantizer::graph::{attribute, node};
 use quantizer::proto::attribute_proto::AttributeType;
-use quantizer::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
-use quantizer::schemes::{self, FusedFloat, FusedInt8, Scheme};
+use quantizer::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto};
+use quantizer::rewrite::PASSES;
+use quantizer::schemes::{self, FusedFloat, FusedInt8, Scheme, WeightsInt8};
 use quantizer::tensor;
 
-use super::lookup::{CHANNELS, norm, snake, two_chains, with_tables};
+use super::lookup::{CHANNELS, norm, snake, two_chains};
 use super::support::{Layout, float, model, value};
 
 fn fused(graph: GraphProto, scheme: &dyn Scheme) -> ModelProto {
     let mut model = model(graph);
     schemes::quantize(&mut model, scheme).unwrap();
     model
+}
+
+const FLOAT: FusedFloat = FusedFloat { rewrites: vec![] };
+
+/// All convolutions in INT8, except those of a name.
+fn int8(exclude: &str) -> FusedInt8 {
+    FusedInt8 {
+        rewrites: PASSES.iter().collect(),
+        convolutions: Selection { include: None, exclude: Some(regex::Regex::new(exclude).unwrap()) },
+        finer_activations: None,
+        weights: WeightsInt8 { min_elements: 1024, exclude: None, finer: vec![] },
+    }
 }
 
 /// Those of the domain, as `operator(inputs) -> output`.
@@ -30,25 +44,25 @@ fn count(graph: &GraphProto, op: &str) -> usize {
 fn changed(change: impl Fn(&mut GraphProto)) -> GraphProto {
     let mut graph = two_chains();
     change(&mut graph);
-    fused(graph, &FusedInt8(with_tables())).graph.unwrap()
+    fused(graph, &FLOAT).graph.unwrap()
 }
 
 #[test]
-fn a_chain_from_a_float_and_one_from_levels_are_an_operator_each() {
-    let model = fused(two_chains(), &FusedInt8(with_tables()));
+fn a_chain_and_its_convolution_are_one_operator() {
+    let model = fused(two_chains(), &int8("none"));
     let graph = model.graph.as_ref().unwrap();
+    // Both have the same weights, which are stored once.
     assert_eq!(
         operators(graph),
         [
-            "AdaINActivationQuantize(x, a_quantized_scale, a_quantized_zero_point, gamma, beta, alpha) -> a_quantized",
-            "QLinearAdaINActivation(b/in_quantized_output, b/in_scale, b/in_zero_point, b_quantized_scale, \
-             b_quantized_zero_point, gamma, beta, alpha) -> b_quantized",
+            "DynamicQuantizeConv(x, w/int8, w/scale, , gamma, beta, alpha) -> b/in",
+            "DynamicQuantizeConv(b/in, w/int8, w/scale, , gamma, beta, alpha) -> y",
         ]
     );
-    for gone in ["Sin", "Mul", "InstanceNormalization", "QuantizeLinear", "GatherElements"] {
-        assert_eq!(count(graph, gone), 0, "{gone}");
-    }
-    for operator in graph.node.iter().filter(|node| node.domain() == DOMAIN) {
+    assert_eq!(graph.node.len(), 2);
+    let names: Vec<_> = graph.initializer.iter().map(TensorProto::name).collect();
+    assert_eq!(names.len(), 5, "{names:?}");
+    for operator in &graph.node {
         assert_eq!(attribute(operator, "activation").unwrap().s(), b"snake");
         assert_eq!(attribute(operator, "epsilon").unwrap().f(), 1e-5);
     }
@@ -57,49 +71,113 @@ fn a_chain_from_a_float_and_one_from_levels_are_an_operator_each() {
 }
 
 #[test]
+fn activations_are_of_16_bits_where_that_is_asked_for() {
+    let scheme = FusedInt8 { finer_activations: Some(regex::Regex::new("second").unwrap()), ..int8("none") };
+    let graph = fused(two_chains(), &scheme).graph.unwrap();
+    let bits = |node: &NodeProto| attribute(node, "bits").map(AttributeProto::i);
+    assert_eq!(graph.node.iter().map(bits).collect::<Vec<_>>(), [None, Some(16)]);
+}
+
+#[test]
+fn weights_lie_in_groups_of_four_rows_and_four_channels() {
+    let (rows, channels, taps) = (6, 5, 3);
+    let layout = Layout { dilation: 2, pads: [4, 0], ..Layout::plain(rows, channels, taps) };
+    // Each is a level times the scale of its row, and the largest level is there.
+    let level = |row: usize, channel: usize, tap: usize| {
+        if (channel, tap) == (0, 0) { 127 } else { (row * 31 + channel * 7 + tap * 3) as i64 % 255 - 127 }
+    };
+    let mut weights = vec![0.0; rows * channels * taps];
+    for (at, weight) in weights.iter_mut().enumerate() {
+        let (row, channel, tap) = (at / (channels * taps), at / taps % channels, at % taps);
+        *weight = level(row, channel, tap) as f32 * (row + 1) as f32 / 1024.0;
+    }
+    let graph = GraphProto {
+        node: vec![layout.node("conv", &["x", "w", "b"], "y")],
+        initializer: vec![
+            tensor::from_f32("w", &layout.dims(), &weights),
+            tensor::from_f32("b", &[rows], &[0.5; 6]),
+        ],
+        input: vec![float("x", &[1, 5, 0])],
+        output: vec![value("y")],
+        ..Default::default()
+    };
+    let graph = fused(graph, &int8("none")).graph.unwrap();
+    assert_eq!(operators(&graph), ["DynamicQuantizeConv(x, w/int8, w/scale, b, , , ) -> y"]);
+    let numbers = ["dilation", "pads_begin", "pads_end", "phases"];
+    let numbers = numbers.map(|name| attribute(&graph.node[0], name).map(AttributeProto::i));
+    assert_eq!(numbers, [Some(2), Some(4), None, None]);
+    assert_eq!(attribute(&graph.node[0], "activation").unwrap().s(), b"none");
+    let packed = graph.initializer.iter().find(|tensor| tensor.name() == "w/int8").unwrap();
+    assert_eq!(packed.dims, [2, 3, 2, 4, 4]);
+    let levels = tensor::to_i64(packed).unwrap();
+    for (at, &found) in levels.iter().enumerate() {
+        let row = at / (3 * 2 * 16) * 4 + at / 4 % 4;
+        let (tap, channel) = (at / (2 * 16) % 3, at / 16 % 2 * 4 + at % 4);
+        let is_there = row < rows && channel < channels;
+        assert_eq!(found, if is_there { level(row, channel, tap) } else { 0 }, "{row}, {channel}, {tap}");
+    }
+}
+
+#[test]
 fn without_a_chain_no_domain_is_declared() {
     let layout = Layout::plain(CHANNELS, CHANNELS, 1);
     let mut graph = two_chains();
     graph.node = vec![layout.node("first", &["x", "w"], "y")];
-    let model = fused(graph, &FusedFloat { rewrites: vec![] });
+    let model = fused(graph, &FLOAT);
     assert!(model.opset_import.iter().all(|set| set.domain() != DOMAIN));
 }
 
 #[test]
 fn floats_stay_floats() {
-    let model = fused(two_chains(), &FusedFloat { rewrites: vec![] });
-    assert_eq!(
-        operators(model.graph.as_ref().unwrap()),
-        ["AdaINActivation(x, gamma, beta, alpha) -> a", "AdaINActivation(b/in, gamma, beta, alpha) -> b"]
-    );
-    // Between a convolution in INT8 and one in float.
-    let mut scheme = with_tables();
-    scheme.convolutions.exclude = Some(regex::Regex::new("second").unwrap());
-    let model = fused(two_chains(), &FusedInt8(scheme));
-    let last = operators(model.graph.as_ref().unwrap()).pop();
-    let expected = "DequantizeAdaINActivation(b/in_quantized_output, b/in_scale, b/in_zero_point, gamma, beta, alpha) -> b";
-    assert_eq!(last.as_deref(), Some(expected));
+    let chains =
+        ["AdaINActivation(x, gamma, beta, alpha) -> a", "AdaINActivation(b/in, gamma, beta, alpha) -> b"];
+    assert_eq!(operators(fused(two_chains(), &FLOAT).graph.as_ref().unwrap()), chains);
+    let model = fused(two_chains(), &int8("second"));
+    let expected = ["DynamicQuantizeConv(x, w/int8, w/scale, , gamma, beta, alpha) -> b/in", chains[1]];
+    assert_eq!(operators(model.graph.as_ref().unwrap()), expected);
+}
+
+#[test]
+fn a_convolution_that_the_operator_is_not_for_stays() {
+    for layout in [
+        Layout { stride: 2, ..Layout::plain(2, 2, 1) },
+        Layout { groups: 2, per_group: 1, ..Layout::plain(2, 2, 1) },
+    ] {
+        let mut graph = two_chains();
+        graph.node = vec![layout.node("first", &["x", "w"], "y")];
+        graph.initializer =
+            vec![tensor::from_f32("w", &layout.dims(), &vec![0.5; layout.dims().iter().product()])];
+        let model = fused(graph, &int8("none"));
+        assert_eq!(operators(model.graph.as_ref().unwrap()), [""; 0], "{layout:?}");
+    }
 }
 
 #[test]
 fn leaky_relu_and_nothing_are_activations() {
     let layout = Layout::plain(CHANNELS, CHANNELS, 1);
-    let with = |nodes: Vec<NodeProto>| {
-        changed(|graph| graph.node = [nodes.clone(), vec![layout.node("first", &["a", "w"], "y")]].concat())
+    let with = |nodes: Vec<NodeProto>, scheme: &dyn Scheme| {
+        let mut graph = two_chains();
+        graph.node = [nodes, vec![layout.node("first", &["a", "w"], "y")]].concat();
+        fused(graph, scheme).graph.unwrap()
     };
-    let mut relu = node("LeakyRelu", "a", &["a/norm"], &["a"]);
-    relu.attribute.push(quantizer::graph::float_attribute("alpha", 0.25));
-    let graph = with(vec![norm("a", "x"), relu]);
-    let operator = &graph.node[0];
-    assert_eq!(attribute(operator, "activation").unwrap().s(), b"leaky_relu");
-    assert_eq!(attribute(operator, "slope").unwrap().f(), 0.25);
-    assert_eq!(operator.input.len(), 5, "no `alpha`: {:?}", operator.input);
-
+    let relu = |input: &str| {
+        let mut relu = node("LeakyRelu", "a", &[input], &["a"]);
+        relu.attribute.push(quantizer::graph::float_attribute("alpha", 0.25));
+        relu
+    };
+    // With a norm in front and without one.
+    let both = [vec![norm("a", "x"), relu("a/norm")], vec![relu("x")]];
+    for (nodes, norm) in both.into_iter().zip(["gamma, beta", ", "]) {
+        let graph = with(nodes, &int8("none"));
+        assert_eq!(operators(&graph), [format!("DynamicQuantizeConv(x, w/int8, w/scale, , {norm}, ) -> y")]);
+        assert_eq!(attribute(&graph.node[0], "activation").unwrap().s(), b"leaky_relu");
+        assert_eq!(attribute(&graph.node[0], "slope").unwrap().f(), 0.25);
+    }
     let mut alone = norm("a", "x");
     alone.output = vec!["a".into()];
-    let graph = with(vec![alone]);
+    let graph = with(vec![alone], &FLOAT);
     assert_eq!(attribute(&graph.node[0], "activation").unwrap().s(), b"none");
-    assert_eq!(graph.node[0].op_type(), "AdaINActivationQuantize");
+    assert_eq!(operators(&graph), ["AdaINActivation(x, gamma, beta) -> a"]);
 
     // Snake without a norm, whose places stay empty.
     let mut bare = snake("a");
@@ -108,51 +186,48 @@ fn leaky_relu_and_nothing_are_activations() {
             *input = "x".into();
         }
     }
-    let expected =
-        "AdaINActivationQuantize(x, a_quantized_scale, a_quantized_zero_point, , , alpha) -> a_quantized";
-    assert_eq!(operators(&with(bare)), [expected]);
+    assert_eq!(operators(&with(bare, &FLOAT)), ["AdaINActivation(x, , , alpha) -> a"]);
 }
 
 #[test]
 fn what_others_need_is_computed() {
-    let left = |change: &dyn Fn(&mut GraphProto)| {
-        operators(&changed(change))
-            .iter()
-            .map(|shown| shown.split('(').next().unwrap_or_default().to_owned())
-            .collect::<Vec<_>>()
-    };
-    let both = ["AdaINActivationQuantize", "QLinearAdaINActivation"];
-    assert_eq!(left(&|_| {}), both);
-    // The end of Snake: a float for the one, and the quantization stays.
+    let left = |change: &dyn Fn(&mut GraphProto)| operators(&changed(change));
+    let [a, b] = ["x", "b/in"].map(|x| format!("AdaINActivation({x}, gamma, beta, alpha)"));
+    let (a, b) = (format!("{a} -> a"), format!("{b} -> b"));
     let output = |name: &'static str| move |graph: &mut GraphProto| graph.output.push(value(name));
-    assert_eq!(left(&output("a")), ["AdaINActivation", both[1]]);
+    assert_eq!(left(&output("a")), [a.clone(), b.clone()]);
+    let norm_alone = "AdaINActivation(x, gamma, beta) -> a/norm".to_owned();
     // In the middle of Snake: the norm alone.
-    assert_eq!(left(&output("a/sine")), ["AdaINActivation", both[1]]);
+    assert_eq!(left(&output("a/sine")), [norm_alone.clone(), b.clone()]);
     // The norm: Snake without it, and it.
-    assert_eq!(left(&output("a/norm")), ["AdaINActivation", both[0], both[1]]);
-    // What levels stand for goes on to be computed for the other reader.
-    assert_eq!(left(&output("b/in")), both);
-    // A factor that the caller may bring is none of a channel.
     assert_eq!(
-        left(&|graph| graph.input.push(value("alpha"))),
-        ["AdaINActivation", "DequantizeAdaINActivation"]
+        left(&output("a/norm")),
+        [norm_alone.clone(), "AdaINActivation(a/norm, , , alpha) -> a".to_owned(), b.clone()]
     );
     // Another function.
     let other = |graph: &mut GraphProto| graph.node[2].op_type = Some("Tan".into());
-    assert_eq!(left(&other), ["AdaINActivation", both[1]]);
-    // One with another factor in front of the sine than behind it.
-    let other = |graph: &mut GraphProto| {
-        for tensor in graph.initializer.iter_mut().filter(|tensor| tensor.name() == "inverse_alpha") {
-            *tensor = tensor::from_f32("inverse_alpha", &[1, CHANNELS, 1], &[1.0 / 1.5, 2.001]);
-        }
-    };
-    assert_eq!(left(&other), ["AdaINActivation", "DequantizeAdaINActivation"]);
+    assert_eq!(left(&other), [norm_alone, b.clone()]);
     // Of an input of unknown rank nothing is known.
-    assert_eq!(left(&|graph| graph.input[0] = value("x")), [both[1]]);
+    assert_eq!(left(&|graph| graph.input[0] = value("x")), [b]);
+
+    // What stands in front of two convolutions is computed once, for both.
+    let mut graph = two_chains();
+    let layout = Layout::plain(CHANNELS, CHANNELS, 1);
+    graph.node.truncate(6);
+    graph.node.extend([layout.node("first", &["a", "w"], "y"), layout.node("second", &["a", "w"], "z")]);
+    graph.output.push(value("z"));
+    assert_eq!(
+        operators(fused(graph, &int8("none")).graph.as_ref().unwrap()),
+        [
+            a,
+            "DynamicQuantizeConv(a, w/int8, w/scale, , , , ) -> y".to_owned(),
+            "DynamicQuantizeConv(a, w/int8, w/scale, , , , ) -> z".to_owned(),
+        ]
+    );
 }
 
-/// `x + conv(x) + z`, the convolution in INT8.
-fn residual(nodes: &[(&str, [&str; 2], &str)]) -> GraphProto {
+/// Two convolutions and sums.
+fn sums(nodes: &[(&str, [&str; 2], &str)]) -> Vec<String> {
     let layout = Layout::plain(CHANNELS, CHANNELS, 1);
     let adds = nodes.iter().map(|(name, inputs, output)| node("Add", *name, inputs, &[*output]));
     let mut graph = two_chains();
@@ -163,27 +238,21 @@ fn residual(nodes: &[(&str, [&str; 2], &str)]) -> GraphProto {
     let time = 7;
     graph.input = ["x", "z"].map(|name| float(name, &[1, CHANNELS as i64, time])).to_vec();
     graph.input.push(float("row", &[1, CHANNELS as i64, 1]));
-    graph
-}
-
-fn sums(nodes: &[(&str, [&str; 2], &str)]) -> Vec<String> {
-    let mut scheme = with_tables();
-    let range = scheme.ranges.values["a"].clone();
-    scheme.ranges.values.insert("x".into(), range);
-    operators(fused(residual(nodes), &FusedInt8(scheme)).graph.as_ref().unwrap())
+    let scheme = FusedInt8 { rewrites: vec![], ..int8("none") };
+    let model = fused(graph, &scheme);
+    let shown = operators(model.graph.as_ref().unwrap());
+    let shown =
+        shown.iter().map(|shown| shown.replace("DynamicQuantizeConv(x, w/int8, w/scale, , , , ", "Conv("));
+    shown.map(|shown| shown.replace("(, ", "(")).collect()
 }
 
 #[test]
-fn a_sum_with_levels_is_one_operator() {
-    let [a, b] = ["a", "b"].map(|name| format!("{name}_quantized_output, {name}_scale, {name}_zero_point"));
-    assert_eq!(
-        sums(&[("one", ["x", "a"], "s"), ("two", ["s", "z"], "y")]),
-        [format!("DequantizeAdd({a}, , x, z) -> y")]
-    );
+fn residuals_become_addends() {
+    assert_eq!(sums(&[("one", ["x", "a"], "s"), ("two", ["s", "z"], "y")]), ["Conv(x, z) -> y"]);
     // Two residual streams: the addition of both goes to one of them.
     assert_eq!(
         sums(&[("one", ["a", "x"], "s"), ("two", ["b", "z"], "t"), ("three", ["s", "t"], "y")]),
-        [format!("DequantizeAdd({b}, , z) -> t"), format!("DequantizeAdd({a}, , x, t) -> y")]
+        ["Conv(z) -> t", "Conv(x, t) -> y"]
     );
 }
 
@@ -197,15 +266,54 @@ fn a_sum_of_other_shapes_is_computed() {
         // Twice itself.
         ("one", ["a", "a"], "y"),
     ] {
-        assert_eq!(sums(&[nodes]), [""; 0], "{nodes:?}");
+        assert_eq!(sums(&[nodes]), ["Conv() -> a"], "{nodes:?}");
     }
 }
 
 #[test]
+fn phases_are_put_in_turn_by_the_operator() {
+    let mut transposed = node("ConvTranspose", "up", &["x", "w"], &["y"]);
+    let ints = |name: &str, value: i64| AttributeProto {
+        name: Some(name.into()),
+        ints: vec![value],
+        r#type: Some(AttributeType::Ints.into()),
+        ..Default::default()
+    };
+    transposed.attribute = vec![ints("strides", 3)];
+    let graph = GraphProto {
+        node: vec![transposed],
+        initializer: vec![tensor::from_f32(
+            "w",
+            &[4, 5, 6],
+            &(0..120).map(|it| it as f32).collect::<Vec<_>>(),
+        )],
+        input: vec![float("x", &[1, 4, 9])],
+        output: vec![value("y")],
+        ..Default::default()
+    };
+    let graph = fused(graph, &int8("none")).graph.unwrap();
+    assert_eq!(count(&graph, "DynamicQuantizeConv"), 1);
+    assert_eq!(count(&graph, "Transpose") + count(&graph, "Reshape"), 0);
+    let operator = graph.node.iter().find(|node| node.domain() == DOMAIN).unwrap();
+    assert_eq!(attribute(operator, "phases").unwrap().i(), 3);
+    // 15 rows of two taps.
+    let packed = graph.initializer.iter().find(|tensor| tensor.name() == operator.input[1]).unwrap();
+    assert_eq!(packed.dims, [4, 2, 1, 4, 4]);
+}
+
+#[test]
+fn weights_that_have_no_int8_are_refused_by_name() {
+    let mut graph = two_chains();
+    graph.initializer[0] = tensor::from_f32("w", &[2, 2, 1], &[0.5, f32::NAN, 0.125, 1.0]);
+    let error = schemes::quantize(&mut model(graph), &int8("none")).unwrap_err().to_string();
+    assert!(error.contains("`w`") && error.contains("element 1"), "{error}");
+}
+
+#[test]
 fn a_fused_graph_has_nothing_left_to_fuse() {
-    let mut graph = fused(two_chains(), &FusedInt8(with_tables())).graph.unwrap();
+    let mut graph = fused(two_chains(), &FLOAT).graph.unwrap();
     let before = graph.clone();
-    assert!(fuse(&mut graph, &Ends::default()).unwrap().is_empty());
+    assert!(fuse(&mut graph).unwrap().is_empty());
     assert_eq!(graph, before);
 }
 
@@ -319,8 +427,6 @@ fn phases_of_a_transposed_convolution_are_put_in_turn_by_the_operator() {
 
 #[test]
 fn beside_int8_convolutions_stay_the_runtimes() {
-    let mut scheme = with_tables();
-    scheme.convolutions.exclude = Some(regex::Regex::new("conv").unwrap());
-    let graph = fused(with_convolution(convolution(3, &[]), [16, 16, 3]), &FusedInt8(scheme)).graph.unwrap();
+    let graph = fused(with_convolution(convolution(3, &[]), [16, 16, 3]), &int8("conv")).graph.unwrap();
     assert_eq!((count(&graph, "Conv"), count(&graph, "WinogradConv")), (1, 0));
 }

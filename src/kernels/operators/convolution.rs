@@ -15,9 +15,38 @@ pub(super) struct WinogradConv(pub Kernels);
 pub(super) struct Run {
     node: Node,
     kernels: Kernels,
+    places: Places,
+}
+
+/// Which positions a convolution reads, and where it writes: what its attributes say.
+#[derive(Clone, Copy)]
+pub(super) struct Places {
     dilation: usize,
     pads: [usize; 2],
-    phases: usize,
+    pub phases: usize,
+}
+
+impl Places {
+    pub fn read(node: &Node, context: &KernelContext<'_>) -> ort::Result<Self> {
+        let at_least = |name: &str, least: i64| {
+            let number = context.get::<i64>(name).unwrap_or(least);
+            let found = usize::try_from(number).ok().filter(|_| number >= least);
+            found.ok_or_else(|| {
+                node.refused(format!("expected an attribute `{name}` of {least} or more, found {number}"))
+            })
+        };
+        Ok(Self {
+            dilation: at_least("dilation", 1)?,
+            pads: [at_least("pads_begin", 0)?, at_least("pads_end", 0)?],
+            phases: at_least("phases", 1)?,
+        })
+    }
+
+    /// The convolution of so many channels and taps.
+    pub fn of(self, channels: usize, taps: usize) -> Convolution {
+        let Self { dilation, pads, phases } = self;
+        Convolution { channels, taps, dilation, pads, phases }
+    }
 }
 
 impl Operator for WinogradConv {
@@ -41,28 +70,16 @@ impl Operator for WinogradConv {
 
     fn create_kernel(&self, context: &KernelContext<'_>) -> ort::Result<Run> {
         let node = Node::new("WinogradConv", context)?;
-        let at_least = |name: &str, least: i64, given: Option<i64>| {
-            let number = given.unwrap_or(least);
-            let found = usize::try_from(number).ok().filter(|_| number >= least);
-            found.ok_or_else(|| {
-                node.refused(format!("expected an attribute `{name}` of {least} or more, found {number}"))
-            })
-        };
-        let dilation = at_least("dilation", 1, context.get("dilation"))?;
-        let phases = at_least("phases", 1, context.get("phases"))?;
-        let pads = [
-            at_least("pads_begin", 0, context.get("pads_begin"))?,
-            at_least("pads_end", 0, context.get("pads_end"))?,
-        ];
-        Ok(Run { node, kernels: self.0, dilation, pads, phases })
+        let places = Places::read(&node, context)?;
+        Ok(Run { node, kernels: self.0, places })
     }
 }
 
 impl Kernel for Run {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
-        let &mut Self { ref node, kernels, dilation, pads, phases } = self;
-        let missing = |name: &str| node.refused(format!("expected an input `{name}`, found none"));
-        let w = context.input(1)?.ok_or_else(|| missing("w"))?;
+        let &mut Self { ref node, kernels, places } = self;
+        let phases = places.phases;
+        let w = node.required(context, 1, "w")?;
         let (dims, w) = w.try_extract_tensor::<f32>()?;
         let lengths: Vec<usize> = dims.iter().filter_map(|&length| length.try_into().ok()).collect();
         let (&[rows, channels, taps], true) = (lengths.as_slice(), !w.is_empty()) else {
@@ -88,7 +105,7 @@ impl Kernel for Run {
                     node.refused(format!("expected `x` of {channels} channels, as `w` has, found {found}"))
                 );
             }
-            let convolution = Convolution { channels, taps, dilation, pads, phases };
+            let convolution = places.of(channels, taps);
             let length = convolution.length(shape.time);
             let lengths = [shape.batch, rows / phases, length].map(|length| length as i64);
             let missing = || node.refused("expected an output `y`, found none");

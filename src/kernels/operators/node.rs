@@ -3,10 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use ort::operator::{ComputeContext, KernelContext};
-use ort::value::{PrimitiveTensorElementType, ValueRef, ValueRefMut};
+use ort::value::{PrimitiveTensorElementType, ValueRef};
 
 use super::DOMAIN;
-use crate::kernels::Quantization;
 
 /// So many values are worth waking another thread for.
 const ALONE: usize = 1 << 13;
@@ -53,11 +52,6 @@ impl Shape {
     pub fn dims(self) -> [i64; 3] {
         [self.batch, self.channels, self.time].map(|length| length as i64)
     }
-
-    /// The lengths of the ends, each so many positions `wide`: the first windows of the batch, then the last ones.
-    pub fn windows(self, wide: usize) -> [i64; 3] {
-        Self { batch: 2 * self.batch, time: wide, ..self }.dims()
-    }
 }
 
 impl Node {
@@ -98,67 +92,44 @@ impl Node {
         read(Shape { batch, channels, time }, elements)
     }
 
-    /// The input at `position`: a value for each channel, or, if `may_be_one`, one for all.
-    pub fn per_channel<T: PrimitiveTensorElementType + Copy>(
+    /// The input at `position`, which must be there.
+    pub fn required<'c>(
+        &self,
+        context: &'c ComputeContext,
+        position: usize,
+        name: &str,
+    ) -> ort::Result<ValueRef<'c>> {
+        let value = Self::optional(context, position)?;
+        value.ok_or_else(|| self.refused(format!("expected an input `{name}`, found none")))
+    }
+
+    /// The input at `position`: a value for each channel.
+    pub fn per_channel(
         &self,
         context: &ComputeContext,
         position: usize,
         name: &str,
         Shape { channels, .. }: Shape,
-        may_be_one: bool,
-    ) -> ort::Result<Vec<T>> {
-        let missing = || self.refused(format!("expected an input `{name}`, found none"));
-        if !Self::has(context, position)? {
-            return Err(missing());
-        }
-        let value = context.input(position)?.ok_or_else(missing)?;
-        let (dims, elements) = value.try_extract_tensor::<T>()?;
-        if may_be_one && let &[one] = elements {
-            return Ok(vec![one; channels]);
-        }
+    ) -> ort::Result<Vec<f32>> {
+        let value = self.required(context, position, name)?;
+        let (dims, elements) = value.try_extract_tensor::<f32>()?;
         let others = dims.iter().filter(|&&length| length != 1).count();
         if elements.len() == channels && others <= 1 {
             return Ok(elements.to_vec());
         }
-        let or_one = if may_be_one { " or one for all" } else { "" };
         let found = &**dims;
         Err(self.refused(format!(
-            "expected `{name}` of {channels} values, one for each channel of `x`{or_one}, found the shape {found:?}"
+            "expected `{name}` of {channels} values, one for each channel of `x`, found the shape {found:?}"
         )))
-    }
-
-    /// The inputs `{of}_scale`, at `position`, and `{of}_zero_point`, behind it.
-    pub fn quantizations(
-        &self,
-        context: &ComputeContext,
-        position: usize,
-        of: char,
-        shape: Shape,
-    ) -> ort::Result<Vec<Quantization>> {
-        let scales = self.per_channel(context, position, &format!("{of}_scale"), shape, true)?;
-        let zeros = self.per_channel(context, position + 1, &format!("{of}_zero_point"), shape, true)?;
-        Ok(scales.into_iter().zip(zeros).map(|(scale, zero)| Quantization { scale, zero }).collect())
     }
 
     /// Makes the output, of `shape`, and has `run` fill it, a channel of an element of the batch at a time: it is given
     /// the place for the values of a [`Row`].
-    pub fn fill<T: PrimitiveTensorElementType + Send>(
+    pub fn fill(
         &self,
         context: &ComputeContext,
         shape: Shape,
-        run: impl Fn(Row, &mut [T]) + Sync + Send,
-    ) -> ort::Result<()> {
-        self.fill_with(context, shape, None, |row, y, _| run(row, y))
-    }
-
-    /// [`Self::fill`], where `ends`, uint8 [2 · N, C, W], are filled too: `run` is given the places for the ends of a row, which
-    /// are of no length without them.
-    pub fn fill_with<T: PrimitiveTensorElementType + Send>(
-        &self,
-        context: &ComputeContext,
-        shape: Shape,
-        ends: Option<(ValueRefMut<'_>, usize)>,
-        run: impl Fn(Row, &mut [T], [&mut [u8]; 2]) + Sync + Send,
+        run: impl Fn(Row, &mut [f32]) + Sync + Send,
     ) -> ort::Result<()> {
         let Shape { channels, time, .. } = shape;
         let missing = || self.refused("expected an output `y`, found none");
@@ -166,19 +137,11 @@ impl Node {
         if shape.rows() * time == 0 {
             return Ok(());
         }
-        let (_, elements) = value.try_extract_tensor_mut::<T>()?;
+        let (_, elements) = value.try_extract_tensor_mut::<f32>()?;
         let is_small = is_small(elements.len());
-        let (mut ends, width) = ends.map_or((None, 0), |(value, width)| (Some(value), width));
-        let levels = match &mut ends {
-            Some(value) => value.try_extract_tensor_mut::<u8>()?.1,
-            None => &mut [],
-        };
-        let (mut first, mut last) = levels.split_at_mut(shape.rows() * width);
-        let rows = elements.chunks_exact_mut(time).enumerate().map(|(number, y)| {
-            let ends = [&mut first, &mut last].map(|ends| ends.split_off_mut(..width).unwrap_or_default());
-            (Row { number, channel: number % channels }, y, ends)
-        });
-        deal(context, rows, is_small, |(row, y, ends)| run(row, y, ends))
+        let rows = elements.chunks_exact_mut(time).enumerate();
+        let rows = rows.map(|(number, y)| (Row { number, channel: number % channels }, y));
+        deal(context, rows, is_small, |(row, y)| run(row, y))
     }
 }
 

@@ -13,8 +13,8 @@ use crate::workspace::Workspace;
 
 /// Builds the report again: one page with everything that the last run found
 ///
-/// `quantize` writes it at its end. The page is made of `quantization_comparison_results.json`, of what
-/// `cargo xtask tune` found of the same base, and of the WAV files in `audio/`; nothing is measured. It is one file that opens from the disk.
+/// `quantize` writes it at its end. The page is made of `quantization_comparison_results.json` and of
+/// the WAV files in `audio/`; nothing is measured. It is one file that opens from the disk.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     /// Write the page here [default: `report.html` in the artifacts folder]

@@ -61,27 +61,14 @@ impl<'a> OpenedFile<'a> {
         threads: usize,
         forced: bool,
     ) -> Result<Self> {
-        let decoded = crate::base::decode(&subject.name, &subject.model)?;
-        // What a device computes is not shared out by threads of ours.
-        let threads = if subject.provider == ExecutionProvider::Cpu { threads } else { 0 };
-        Self::of_decoded(&subject.name, decoded, subject.options.clone().threads(threads), recipe, forced)
-    }
-
-    /// The same of a model that has no file, to be run with these `options`.
-    ///
-    /// # Errors
-    /// [`Failure::Model`]: no such values.
-    pub(super) fn of_decoded(
-        name: &'a str,
-        mut decoded: ModelProto,
-        options: SynthesizerOptions,
-        recipe: &'a ProbeRecipe,
-        forced: bool,
-    ) -> Result<Self> {
-        open(&mut decoded, recipe, forced).with_context(|| format!("`{name}`"))?;
+        let mut decoded = crate::base::decode(&subject.name, &subject.model)?;
+        open(&mut decoded, recipe, forced).with_context(|| format!("`{}`", subject.name))?;
         let mut bytes = Vec::new();
         model::encode(&decoded, &mut bytes)?;
-        Ok(Self { name, bytes, options, recipe, forced })
+        // What a device computes is not shared out by threads of ours.
+        let threads = if subject.provider == ExecutionProvider::Cpu { threads } else { 0 };
+        let options = subject.options.clone().threads(threads);
+        Ok(Self { name: &subject.name, bytes, options, recipe, forced })
     }
 
     /// Loads it.

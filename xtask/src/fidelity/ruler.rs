@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use kokoro_model::{Audio, Runtime, SAMPLE_RATE, SynthesizerOptions};
-use quantizer::proto::ModelProto;
+use kokoro_model::{Audio, Runtime, SAMPLE_RATE};
 
 use super::kept::Kept;
 use super::opened::{Opened, OpenedFile};
@@ -128,23 +127,6 @@ impl<'a> Ruler<'a> {
         if !chosen.is_empty() {
             self.listen(subject, &chosen, audio, &mut sentences, &mut steps)?;
         }
-        Ok(Fidelity::new(sentences, &self.floor, unspoken))
-    }
-
-    /// Has a model that has no file say every sentence as the base does, and measures how far off it is. Nobody is told of
-    /// progress: this is one step of something longer.
-    ///
-    /// # Errors
-    /// As [`Self::measure`].
-    pub(crate) fn measure_decoded(
-        &self,
-        name: &str,
-        model: ModelProto,
-        options: &SynthesizerOptions,
-    ) -> Result<Fidelity> {
-        let options = options.clone().threads(self.setting.threads);
-        let file = OpenedFile::of_decoded(name, model, options, self.setting.probe, true)?;
-        let (sentences, unspoken) = self.forced(&file, jobs(self.setting.threads), |_| ())?;
         Ok(Fidelity::new(sentences, &self.floor, unspoken))
     }
 

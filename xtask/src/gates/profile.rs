@@ -15,15 +15,6 @@ pub struct Profile {
     pub providers: BTreeMap<String, usize>,
 }
 
-/// How long calls and their kernels took, call by call.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Timings {
-    /// Microseconds of each call.
-    pub calls: Vec<f64>,
-    /// Microseconds of the kernels of each node in each call, by the node's name. 0 where it did not run.
-    pub nodes: BTreeMap<String, Vec<f64>>,
-}
-
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
@@ -51,9 +42,6 @@ struct Event {
     cat: String,
     #[serde(default)]
     name: String,
-    /// Microseconds.
-    #[serde(default)]
-    dur: f64,
     #[serde(default)]
     args: Arguments,
 }
@@ -62,41 +50,6 @@ struct Event {
 struct Arguments {
     op_name: Option<String>,
     provider: Option<String>,
-}
-
-impl Timings {
-    /// Reads the text of a profile.
-    ///
-    /// # Errors
-    /// Those of [`Profile::parse`].
-    pub fn parse(text: &str) -> Result<Self, ProfileError> {
-        let events: Vec<Event> = serde_json::from_str(text)?;
-        let mut timings = Self::default();
-        // The event of a call is written when it ends, behind those of its kernels.
-        for Event { cat, name, dur, .. } in &events {
-            let call = timings.calls.len();
-            match (cat.as_str(), name.strip_suffix("_kernel_time")) {
-                ("Session", _) if name == "model_run" => timings.calls.push(*dur),
-                ("Node", Some(node)) => {
-                    let times = timings.nodes.entry(node.to_owned()).or_default();
-                    times.resize(call + 1, 0.0);
-                    times[call] += dur;
-                }
-                _ => {}
-            }
-        }
-        let calls = timings.calls.len();
-        if calls == 0 {
-            return Err(ProfileError::NoCall { events: events.len() });
-        }
-        if timings.nodes.is_empty() {
-            return Err(ProfileError::NoKernels { calls });
-        }
-        for times in timings.nodes.values_mut() {
-            times.resize(calls, 0.0);
-        }
-        Ok(timings)
-    }
 }
 
 impl Profile {
@@ -159,27 +112,6 @@ mod tests {
         );
         // Three runs in two calls: one of the calls ran it twice.
         assert_eq!((profile.per_call("Conv"), profile.per_call("Mul"), profile.per_call("Sin")), (1, 2, 0));
-    }
-
-    #[test]
-    fn times_are_of_a_node_in_a_call() {
-        let timed = r#"[
-            {"cat":"Node","dur":3,"name":"/a/Conv_kernel_time","args":{"op_name":"Conv"}},
-            {"cat":"Node","dur":4,"name":"/a/Conv_kernel_time","args":{"op_name":"Conv"}},
-            {"cat":"Node","dur":9,"name":"/a/Conv_fence_before","args":{"op_name":"Conv"}},
-            {"cat":"Session","dur":10,"name":"model_run"},
-            {"cat":"Node","dur":5,"name":"/b/Mul_kernel_time","args":{"op_name":"Mul"}},
-            {"cat":"Session","dur":8,"name":"model_run"},
-            {"cat":"Node","dur":1,"name":"/a/Conv_kernel_time","args":{"op_name":"Conv"}},
-            {"cat":"Session","dur":2,"name":"model_run"}
-        ]"#;
-        let timings = Timings::parse(timed).unwrap();
-        assert_eq!(timings.calls, [10.0, 8.0, 2.0]);
-        let expected = [("/a/Conv".into(), vec![7.0, 0.0, 1.0]), ("/b/Mul".into(), vec![0.0, 5.0, 0.0])];
-        assert_eq!(timings.nodes, expected.into());
-        assert!(matches!(Timings::parse("[]"), Err(ProfileError::NoCall { events: 0 })));
-        let no_kernels = timed.replace("_kernel_time", "");
-        assert!(matches!(Timings::parse(&no_kernels), Err(ProfileError::NoKernels { calls: 3 })));
     }
 
     #[test]

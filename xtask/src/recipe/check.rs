@@ -47,7 +47,7 @@ impl Recipe {
                 ensure!(some, "`{key}.{name}`: expected `mean`, `worst` or both");
             }
         }
-        let StaticInt8Recipe { plan, clip_ratios, edges, weight_levels, tune, .. } = &self.scheme.static_int8;
+        let StaticInt8Recipe { plan, clip_ratios, edges, weight_levels, .. } = &self.scheme.static_int8;
         file_name("scheme.static-int8.plan", plan)?;
         ensure!(
             clip_ratios.contains(&1.0)
@@ -67,12 +67,6 @@ impl Recipe {
             (1..=127).contains(weight_levels),
             "`scheme.static-int8.weight_levels`: expected 1 to 127, found {weight_levels}"
         );
-        ensure!(
-            tune.margin > 0.0 && tune.margin <= 1.0,
-            "`scheme.static-int8.tune.margin`: expected more than 0 and at most 1, found {}",
-            tune.margin
-        );
-        ensure!(tune.sentences > 0, "`scheme.static-int8.tune.sentences`: expected at least 1, found 0");
         if let Some(DnsmosRecipe { main, p808 }) = &self.dnsmos {
             self.file(main)?;
             self.file(p808)?;

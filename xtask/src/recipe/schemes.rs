@@ -40,18 +40,35 @@ pub struct Schemes {
     pub weights_int8: WeightsInt8Recipe,
     /// Convolutions that compute in INT8, the other weights stored as INT8.
     pub static_int8: StaticInt8Recipe,
-    /// What `static-int8` is, its convolutions joined by operators of our own.
-    pub fused_int8: FusedRecipe,
+    /// Convolutions that compute in INT8 by operators of our own, the other weights stored as INT8.
+    pub fused_int8: FusedInt8Recipe,
     /// The float model, its convolutions joined by operators of our own.
-    pub fused_float: FusedRecipe,
+    pub fused_float: FusedFloatRecipe,
     /// `weights-int8`, rewritten for CoreML.
     pub coreml_int8: WeightsInt8Recipe,
 }
 
-/// Settings of `fused-int8`, which is else set as `static-int8`, and of `fused-float`.
+/// Settings of `fused-int8`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FusedRecipe {
+pub struct FusedInt8Recipe {
+    /// A regular expression; convolutions whose name matches compute in INT8. Case is ignored.
+    pub int8: String,
+    /// A regular expression; those of them whose name matches read activations of 16 bits, for twice the products.
+    pub int16: Option<String>,
+    /// Weights that are only stored, with fewer elements, stay float.
+    pub min_elements: usize,
+    /// Weights that are only stored, and finer than INT8; the first pattern that matches decides.
+    #[serde(default)]
+    pub finer: Vec<FinerRecipe>,
+    /// What a candidate must keep to.
+    pub gates: Thresholds,
+}
+
+/// Settings of `fused-float`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FusedFloatRecipe {
     /// What a candidate must keep to.
     pub gates: Thresholds,
 }
@@ -107,25 +124,8 @@ pub struct StaticInt8Recipe {
     /// Weights that are only stored, and finer than INT8; the first pattern that matches decides.
     #[serde(default)]
     pub finer: Vec<FinerRecipe>,
-    /// How the convolutions of a plan are searched for.
-    pub tune: TuneRecipe,
     /// What a candidate must keep to.
     pub gates: Thresholds,
-}
-
-/// How the convolutions of a plan are searched for.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TuneRecipe {
-    /// The share of the limits of `lsd_db` that a plan may use up on calibration sentences, above 0 and at most 1: what is
-    /// left is for sentences that the search did not hear.
-    pub margin: f64,
-    /// How many calibration sentences a plan is tried with.
-    pub sentences: usize,
-    /// Decides which sentences these are.
-    pub seed: u64,
-    /// How long the search may take when the command line does not say, in minutes.
-    pub minutes: u64,
 }
 
 /// Convolutions that compute the ends of a sentence apart, with ranges of their own.

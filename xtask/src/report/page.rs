@@ -5,8 +5,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::models::Models;
 use super::sound::Recordings;
 use super::{
-    Told, candidates, fidelity, gates, glossary, operators, picture, plans, provenance, providers, sentences,
-    size, speed, verdict,
+    Told, candidates, fidelity, gates, glossary, operators, picture, provenance, providers, sentences, size,
+    speed, verdict,
 };
 use crate::results::Results;
 
@@ -18,16 +18,15 @@ const POLICY: &str = "default-src 'none'; img-src data:; media-src data:; style-
                       script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// The sections that a page of a release has not: what they show depends on the machine.
-const TIMED: [&str; 4] = ["speed", "providers", "trade", "plans"];
+const TIMED: [&str; 3] = ["speed", "providers", "trade"];
 
 /// The sections by the name they are linked with.
-const CONTENTS: [(&str, &str); 11] = [
+const CONTENTS: [(&str, &str); 10] = [
     ("models", "Models"),
     ("size", "Size"),
     ("speed", "Speed"),
     ("providers", "Providers"),
     ("trade", "Trade"),
-    ("plans", "Plans"),
     ("fidelity", "Fidelity"),
     ("listen", "Listen"),
     ("operators", "Operators"),
@@ -66,11 +65,10 @@ pub(super) fn page(
                 main {
                     (candidates::section(results, models))
                     (size::section(models))
-                    @if let Told::Everything { plans } = told {
+                    @if !told.is_release() {
                         (speed::section(results, models))
                         (providers::section(results, models))
                         (picture::section(models))
-                        (plans::section(plans))
                     }
                     (fidelity::section(models))
                     (sentences::section(results, models, recordings))
@@ -103,10 +101,9 @@ fn notice(told: Told<'_>) -> Markup {
 
 fn foot(told: Told<'_>) -> Markup {
     match told {
-        Told::Everything { .. } => html! {
+        Told::Everything => html! {
             "Made by " code { "cargo xtask report" } " from "
-            code { "quantization_comparison_results.json" } ", the plans in " code { "tune/" } " and the WAV files in "
-            code { "audio/" }
+            code { "quantization_comparison_results.json" } " and the WAV files in " code { "audio/" }
             "; nothing on this page is from elsewhere."
         },
         Told::Release { .. } => html! {

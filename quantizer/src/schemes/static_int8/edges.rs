@@ -24,7 +24,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::convolution::Convolution;
 use super::lookup::Function;
 use super::nodes::{Constants, Nodes};
-use crate::fuse::{self, GivenEnds, WantedEnds};
 use crate::graph::{View, is, outputs};
 use crate::proto::GraphProto;
 use crate::rewrite::Facts;
@@ -65,14 +64,11 @@ impl Windows {
 /// What a convolution gives at its edges, in 8 bits.
 #[derive(Clone, Debug)]
 struct Product {
-    /// The float that it becomes.
-    value: String,
     prefix: String,
     ends: Ends,
     /// A value that is as long.
     root: String,
-    /// The names of the scales, float [O], and of the zero points, uint8 [O], of the convolution for all of time.
-    scale: String,
+    /// The name of the zero points, uint8 [O], of the convolution for all of time.
     zeros: String,
 }
 
@@ -138,24 +134,6 @@ impl Edged {
     /// Whether the edges of a value in 8 bits are computed apart.
     pub fn has_edges(&self, value: &str) -> bool {
         self.products.contains_key(value)
-    }
-
-    /// What operators that read and give ends have to know.
-    pub fn for_operators(&self) -> fuse::Ends {
-        let given = self.products.iter().map(|(levels, product)| {
-            let given = GivenEnds {
-                levels: [levels, &product.scale, &product.zeros].map(String::clone),
-                windows: product.windows(),
-                positions: product.ends.positions,
-                times: product.ends.times,
-            };
-            (product.value.clone(), given)
-        });
-        let wanted = self.windows.iter().map(|(value, windows)| {
-            let &Windows { width, times, .. } = windows;
-            (value.clone(), WantedEnds { windows: windows.levels(), width, times })
-        });
-        fuse::Ends { given: given.collect(), wanted: wanted.collect() }
     }
 
     /// Cuts those windows that nothing made out of their values, and adds the constants.

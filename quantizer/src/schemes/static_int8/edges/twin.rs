@@ -66,8 +66,7 @@ impl Edged {
         nodes.nodes.push(node("ScatterElements", name, &[&body, &places, &exact], &[convolution.output]));
         nodes.with("axis", 2);
         dequantize.output = vec![body];
-        let value = convolution.output.to_owned();
-        self.products.insert(convolve.output[0].clone(), Product { value, prefix, ends, root, scale, zeros });
+        self.products.insert(convolve.output[0].clone(), Product { prefix, ends, root, zeros });
         Some((nodes.nodes, bias))
     }
 
