@@ -221,7 +221,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
         table.data_location = Some(DataLocation::External.into());
         table.external_data = vec![location];
     });
-    let not_a_number = models::encode(&models::noise(f32::NAN, 0.0, models::TOKEN_IDS));
+    let not_a_number = models::encode(&models::noise(f32::NAN, models::TOKEN_IDS));
     let no_model: &[&str] = &["`broken.onnx` cannot be read", "expected an ONNX model, found"];
     vec![
         ("cut short", cut, no_model),
@@ -394,7 +394,7 @@ fn a_second_run_waits_for_the_first() {
 fn a_full_disk_is_named_and_leaves_nothing_behind() {
     let program = equipped();
     // 2.4 MB as INT8, where there is room for one.
-    let model = models::write(&models::noise(0.1, 0.0, 1000), &program.path("large.onnx"));
+    let model = models::write(&models::noise(0.1, 1000), &program.path("large.onnx"));
     let folder = program.path("artifacts");
     fs_err::create_dir(&folder).unwrap();
     let disk = SmallDisk::mount(&folder);

@@ -104,7 +104,7 @@ impl Contest {
 #[test]
 fn each_is_measured_or_says_why_not() {
     let mut contest = Contest::new();
-    contest.enter("good", &models::encode(&models::noise(0.2, 0.0, models::TOKEN_IDS)), true);
+    contest.enter("good", &models::encode(&models::noise(0.2, models::TOKEN_IDS)), true);
     contest.enter("unreachable", b"never fetched", false);
     contest.enter("garbage", b"no model at all", true);
     let results = contest.judge(BaseKind::Restored).results;
@@ -129,7 +129,7 @@ fn each_is_measured_or_says_why_not() {
 fn one_that_fails_while_it_speaks_does_not_take_the_timing_of_a_candidate() {
     let mut contest = Contest::new();
     // A table of half the tokens: loads, and has no row for most sentences.
-    contest.enter("broken", &models::encode(&models::noise(0.1, 0.0, models::TOKEN_IDS / 2)), true);
+    contest.enter("broken", &models::encode(&models::noise(0.1, models::TOKEN_IDS / 2)), true);
     let results = contest.judge(BaseKind::Restored).results;
     let Contestant::Measured(broken) = &results.contestants["broken"] else { panic!("not opened") };
     assert_eq!((&broken.speed_ratio, &broken.benchmark), (&None, &None));

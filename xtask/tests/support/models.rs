@@ -53,15 +53,14 @@ pub fn value(name: &str, element: DataType, shape: &[i64]) -> ValueInfoProto {
 /// because it has something in every band, so that what INT8 adds is small beside it everywhere.
 ///
 /// It predicts one frame for each token, an F0 of 100 Hz and an energy of 0.5, and what is said is looked up, divided
-/// by the F0 and multiplied by 100 and by the energy. Each row of its table has one element more than is heard,
-/// `unheard`.
-pub fn noise(amplitude: f32, unheard: f32, token_ids: usize) -> ModelProto {
+/// by the F0 and multiplied by 100 and by the energy. Each row of its table has one element more than is heard.
+pub fn noise(amplitude: f32, token_ids: usize) -> ModelProto {
     let mut state = 1_u32;
     let sample = |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         2.0 * amplitude * (f64::from(state) / f64::from(u32::MAX) * 2.0 - 1.0) as f32
     };
-    let row: Vec<f32> = (0..SAMPLES).map(sample).chain([unheard]).collect();
+    let row: Vec<f32> = (0..SAMPLES).map(sample).chain([0.0]).collect();
     let mut count = node("Cast", "count", &["tokens"], &["counted"]);
     count.attribute.push(integer_attribute("to", DataType::Float as i64));
     let mut twice = node("Concat", "twice", &[DURATIONS, DURATIONS], &["frames"]);
@@ -118,7 +117,7 @@ pub fn noise(amplitude: f32, unheard: f32, token_ids: usize) -> ModelProto {
 
 /// A clear sound.
 pub fn clear() -> ModelProto {
-    noise(0.1, 0.0, TOKEN_IDS)
+    noise(0.1, TOKEN_IDS)
 }
 
 /// A clear sound through a convolution that changes little of it: 8 channels of 300 samples for each token.
@@ -156,9 +155,16 @@ pub fn convolved_twice() -> ModelProto {
     model
 }
 
-/// A clear sound as it is, and silence as INT8: an element that nobody hears takes the scale of each row.
+/// A clear sound as it is, and silence as INT8: elements that nobody hears take the scale of each row. There are as many of them as of
+/// others, since weights of which most would be lost are left as they are.
 pub fn silent_as_int8() -> ModelProto {
-    noise(0.1, 1000.0, TOKEN_IDS)
+    let mut model = clear();
+    let graph = graph(&mut model);
+    let table = graph.initializer.iter_mut().find(|it| it.name() == "table").unwrap();
+    let heard = quantizer::tensor::to_f32(table).unwrap();
+    let rows = heard.chunks_exact(SAMPLES + 1).flat_map(|row| [&row[..SAMPLES], &[1000.0; SAMPLES]].concat());
+    *table = from_f32("table", &[TOKEN_IDS, 2 * SAMPLES], &rows.collect::<Vec<_>>());
+    model
 }
 
 /// A sound model that has nothing to do with speech.
