@@ -17,8 +17,7 @@ const FRAME: usize = SAMPLE_RATE as usize / 100;
 /// Where the bands meet, in hertz: the voice and its first formants, what is above, and hiss.
 const EDGES: [f32; 2] = [1_000.0, 4_000.0];
 
-/// The loudest RMS of a quiet frame in each band, of full scale: −45, −55 and −60 dB. The model's silence is below −60, −70
-/// and −75.
+/// The loudest RMS of a quiet frame in each band, of full scale: −45, −55 and −60 dB.
 const QUIET: [f32; 3] = [0.005_623, 0.001_778, 0.001];
 
 /// What stays beside the sound, in seconds: a soft beginning and the end of a breath are quieter than [`QUIET`].

@@ -50,8 +50,7 @@ impl Reader {
         self
     }
 
-    /// The text as it will be said. All of it is looked at, so that nothing of it can fail later; of a megabyte that takes half
-    /// a second.
+    /// The text as it will be said. All of it is looked at, so that nothing of it can fail later.
     ///
     /// # Errors
     /// [`ErrorKind::LanguageWithoutText`] for languages other than English, [`ErrorKind::TextTooLong`] for more than 4 GB, and with

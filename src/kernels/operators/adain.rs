@@ -112,7 +112,7 @@ impl Operator for AdaINActivation {
 impl Kernel for Run {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
         let Self { node, kernels, attributes } = self;
-        node.with_x::<f32, _>(context, |shape, x| {
+        node.with_x(context, |shape, x| {
             let chains = attributes.chains(node, context, 1, shape)?;
             node.fill(context, shape, |row, y| {
                 chains[row.channel].apply(row.of(x, shape.time), y, *kernels);

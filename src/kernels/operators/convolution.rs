@@ -98,7 +98,7 @@ impl Kernel for Run {
             let found = bias.len();
             return Err(node.refused(format!("expected `b` of {rows} values, found {found}")));
         }
-        node.with_x::<f32, _>(context, |shape, x| {
+        node.with_x(context, |shape, x| {
             if shape.channels != channels {
                 let found = shape.channels;
                 return Err(

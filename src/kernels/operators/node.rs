@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use ort::operator::{ComputeContext, KernelContext};
-use ort::value::{PrimitiveTensorElementType, ValueRef};
+use ort::value::ValueRef;
 
 use super::DOMAIN;
 
@@ -74,13 +74,13 @@ impl Node {
     }
 
     /// Gives `read` the lengths of input `x`, which is the first, and its elements.
-    pub fn with_x<T: PrimitiveTensorElementType, R>(
+    pub fn with_x<R>(
         &self,
         context: &ComputeContext,
-        read: impl FnOnce(Shape, &[T]) -> ort::Result<R>,
+        read: impl FnOnce(Shape, &[f32]) -> ort::Result<R>,
     ) -> ort::Result<R> {
         let value = context.input(0)?.ok_or_else(|| self.refused("expected an input `x`, found none"))?;
-        let (dims, elements) = value.try_extract_tensor::<T>()?;
+        let (dims, elements) = value.try_extract_tensor::<f32>()?;
         let lengths: Vec<usize> = dims.iter().filter_map(|&length| length.try_into().ok()).collect();
         let &[batch, channels, time] = lengths.as_slice() else {
             return Err(self.refused(format!("expected `x` of 3 dimensions, found {:?}", &**dims)));

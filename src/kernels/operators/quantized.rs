@@ -88,7 +88,7 @@ impl Kernel for Run {
         }
         let addends = (ADDENDS..context.num_inputs()?).map(|position| context.input(position));
         let addends = addends.collect::<ort::Result<Vec<_>>>()?;
-        node.with_x::<f32, _>(context, |shape, x| {
+        node.with_x(context, |shape, x| {
             let [first, groups] = [rows, shape.channels].map(|count| count.div_ceil(4) as i64);
             let taps = dims.get(1).copied().unwrap_or(0);
             if **dims != [first, taps, groups, 4, 4] || taps < 1 {

@@ -1,4 +1,4 @@
-//! Activations as levels of eight bits, with one scale for each position in time.
+//! Activations as levels of 8 or 16 bits, with one scale for each position in time.
 
 use std::cell::Cell;
 

@@ -248,3 +248,39 @@ fn silence_is_the_bias() {
         }
     }
 }
+
+/// Of 16 bits, 512 channels of the largest levels and weights come to just less than what 32 bits hold.
+#[test]
+fn the_largest_sums_are_exact() {
+    for channels in [512, 516] {
+        let convolution = Convolution { channels, taps: 1, dilation: 1, pads: [0, 0], phases: 1 };
+        let packed = vec![i8::MIN; Weights::count(4, channels, 1)];
+        let weights = Weights { levels: &packed, scales: &[1.0; 4], bias: None };
+        for (value, precision) in [1.0, -1.0]
+            .into_iter()
+            .flat_map(|value| [Precision::Bits8, Precision::Bits16].map(|it| (value, it)))
+        {
+            let run = |kernels| {
+                let mut levels = Levels::default();
+                for part in levels.parts(channels, 70, precision) {
+                    part.compute(&vec![value; channels * 70], &vec![Channel::default(); channels], kernels);
+                }
+                let mut y = vec![f32::NAN; 4 * 70];
+                for part in convolution.quantized_parts(&mut y, 70) {
+                    convolution.quantized(&levels, 70, weights, &[], part, kernels);
+                }
+                y
+            };
+            let portable = run(Kernels::of(InstructionSet::Portable).expect("portable"));
+            let expected = -128.0 * value * channels as f32;
+            assert!(
+                portable.iter().all(|y| (y / expected - 1.0).abs() < 1e-6),
+                "{channels}: {}",
+                portable[0]
+            );
+            for kernels in sets() {
+                assert_eq!(run(kernels), portable, "{kernels:?}");
+            }
+        }
+    }
+}
