@@ -40,6 +40,8 @@ pub fn run(args: &TestArgs, workspace: &Workspace) -> Result<()> {
     // With all features, the build embeds every voice.
     let recipe = workspace.recipe()?;
     fetcher.voices(&recipe, recipe.voice_names())?;
+    // Tests judge models that no proof speaks of, also where `quantize` found everything proved.
+    workspace.dnsmos(&fetcher, &recipe)?;
 
     let (models, library) = (models.to_string_lossy(), library.path.to_string_lossy());
     let variables = [("KOKORO_TEST_MODELS", &*models), ("KOKORO_TEST_ONNXRUNTIME", &*library)];
