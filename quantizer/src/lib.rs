@@ -5,7 +5,8 @@
 //! [`restore`], [`fold`] and [`rewrite`] are exact rewrites, [`calibration`] measures activations
 //! inside of a graph, [`schemes`] turn one float model into one INT8 candidate, and
 //! [`model::encode`] writes it; [`quantize`] is all of that in one call, for any model. [`probe`]
-//! opens a graph between its parts, so that two models can be compared.
+//! opens a graph between its parts, so that two models can be compared, and [`kokoro`] knows a
+//! Kokoro by what it computes, whoever exported it.
 //!
 //! Pure means: no network, no ONNX Runtime, no clock, no environment, no file opened by name. The same model
 //! and settings give the same bytes on every machine and with any number of threads: arithmetic is IEEE 754
@@ -23,6 +24,7 @@ pub mod fuse;
 pub mod graph;
 pub mod int8;
 pub mod interface;
+pub mod kokoro;
 pub mod model;
 pub mod names;
 pub mod opset;

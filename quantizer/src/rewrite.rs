@@ -18,7 +18,7 @@ mod redundant;
 mod shape;
 mod square;
 
-pub use duplicates::common_subexpressions;
+pub use duplicates::{common_subexpressions, common_tensors};
 pub(crate) use facts::{Dims, Facts};
 pub use instance_norm::instance_norm;
 pub use polyphase::{polyphase, polyphase_where};

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use clap::Args;
 use kokoro_model::BaseKind;
+use quantizer::kokoro::{self, Export};
 use quantizer::proto::ModelProto;
 
 use crate::digest::{Digest, HashingWriter};
@@ -55,8 +56,12 @@ pub struct BaseId {
 pub struct Base {
     /// Which it is.
     pub id: BaseId,
-    /// The bytes of the `.onnx` file, verified; of one with external data, the whole as one file.
+    /// The model as all that is made and measured takes it: imported, see [`kokoro::import`].
     pub bytes: Bytes,
+    /// The size of the `.onnx` file that it was read from; of one with external data, of the whole.
+    pub file_bytes: u64,
+    /// What the file was before it was imported; `None` where the recipe names what it predicts.
+    pub export: Option<Export>,
 }
 
 impl Deref for Base {
@@ -68,6 +73,20 @@ impl Deref for Base {
 }
 
 impl Base {
+    /// The verified file of a model, imported. `shown` is what messages call it.
+    fn import(id: BaseId, shown: &str, file: &Bytes, recipe: &Recipe) -> Result<Self> {
+        let file_bytes = file.len() as u64;
+        if !recipe.probe.is_by_structure() {
+            return Ok(Self { id, bytes: file.clone(), file_bytes, export: None });
+        }
+        let mut model = decode(shown, file)?;
+        let export =
+            kokoro::import(&mut model).with_context(|| format!("`{shown}`")).context(Failure::Model)?;
+        let mut bytes = Vec::with_capacity(file.len());
+        quantizer::model::encode(&model, &mut bytes)?;
+        Ok(Self { id, bytes: bytes.into(), file_bytes, export: Some(export) })
+    }
+
     /// The model, its tensors slices of the base's bytes.
     ///
     /// # Errors
@@ -127,7 +146,7 @@ pub fn obtain(
     last: Option<&str>,
 ) -> Result<Base> {
     if let Some(path) = &args.model {
-        return local(path);
+        return local(path, recipe);
     }
     let restored_name = &recipe.base.restored.name;
     match args.base.as_deref() {
@@ -198,7 +217,7 @@ pub fn from_sources(name: &str, recipe: &Recipe, fetcher: &Fetcher, console: &Co
     if name != pinned.name {
         return Err(unknown(name, recipe));
     }
-    Ok(Base { id: restored_id(recipe), bytes: rebuild(recipe, fetcher, console)? })
+    Base::import(restored_id(recipe), name, &rebuild(recipe, fetcher, console)?, recipe)
 }
 
 /// That a model of the user's own can be read and is not quantized yet: whoever quantizes twice loses twice, and measures
@@ -206,8 +225,8 @@ pub fn from_sources(name: &str, recipe: &Recipe, fetcher: &Fetcher, console: &Co
 ///
 /// # Errors
 /// [`Failure::Usage`] for a file that cannot be read, [`Failure::Model`] for one that is no float model.
-pub fn check_local(path: &Path) -> Result<()> {
-    let base = local(path)?;
+pub fn check_local(path: &Path, recipe: &Recipe) -> Result<()> {
+    let base = local(path, recipe)?;
     let model = base.decode()?;
     let graph = quantizer::model::graph(&model).context(Failure::Model)?;
     let operators = quantizer::census::operators(graph);
@@ -233,7 +252,7 @@ fn unknown(name: &str, recipe: &Recipe) -> anyhow::Error {
 fn official(recipe: &Recipe, read: impl FnOnce(&SourceFile) -> Result<Vec<u8>>) -> Result<Base> {
     let file = recipe.file(&recipe.base.official)?;
     let bytes = read(file)?;
-    Ok(Base { id: official_id(recipe, file), bytes: bytes.into() })
+    Base::import(official_id(recipe, file), &file.name, &bytes.into(), recipe)
 }
 
 fn restored_entry(recipe: &Recipe, fetcher: &Fetcher) -> Entry {
@@ -257,7 +276,7 @@ fn restored(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Bas
             .context(Failure::Fetch)?;
         bytes
     };
-    Ok(Base { id: restored_id(recipe), bytes })
+    Base::import(restored_id(recipe), &pinned.name, &bytes, recipe)
 }
 
 fn rebuild(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Bytes> {
@@ -290,7 +309,7 @@ fn rebuild(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Byte
 }
 
 /// A model of the user's. External payloads are brought in, and then the digest is that of the whole.
-fn local(path: &Path) -> Result<Base> {
+fn local(path: &Path, recipe: &Recipe) -> Result<Base> {
     let bytes = Bytes::from(fs_err::read(path).context(Failure::Usage)?);
     let shown = path.display().to_string();
     let mut model = decode(&shown, &bytes)?;
@@ -313,7 +332,7 @@ fn local(path: &Path) -> Result<Base> {
     };
     let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy().into_owned());
     let sha256 = Digest::of(&bytes);
-    Ok(Base { id: BaseId { name, kind: BaseKind::Local, sha256 }, bytes })
+    Base::import(BaseId { name, kind: BaseKind::Local, sha256 }, &shown, &bytes, recipe)
 }
 
 /// Reads an external payload, unless a symbolic link leads out of the model's folder.

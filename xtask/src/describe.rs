@@ -94,7 +94,7 @@ pub fn metadata(
         base: MetadataBase {
             name: base.name.clone().into(),
             sha256: base.sha256.to_string().into(),
-            bytes: base.bytes.len() as u64,
+            bytes: base.file_bytes,
             kind: base.kind,
         },
         recipe_sha256: recipe.sha256.to_string().into(),

@@ -26,6 +26,7 @@ pub mod nearness;
 pub mod parts;
 pub mod plan;
 pub mod planning;
+pub mod preflight;
 pub mod prepare;
 pub mod promotion;
 pub mod proof;

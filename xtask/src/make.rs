@@ -162,6 +162,9 @@ impl<'a> Maker<'a> {
         let plan = self.made_of().plan_of(scheme);
         let name = file_name(&base.name, scheme.as_str());
         let mut model = base.decode()?;
+        if base.export.is_some() {
+            scheme.check_patterns(recipe, &model)?;
+        }
         let summary = quantizer::schemes::quantize(&mut model, &*scheme.build(recipe, plan)?)
             .with_context(|| format!("`{}` cannot be quantized by {}", base.name, scheme.as_str()))
             .context(Failure::Model)?;

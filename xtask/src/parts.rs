@@ -1,8 +1,7 @@
-//! Which part of a model its bytes belong to and which block a node, by the names that the export left in the graph.
+//! Which part of a model its bytes belong to and which block a node, by the paths that nodes are named by.
 //!
-//! Names are paths: of values, `/decoder/decoder/generator/conv_post/Conv_output_0`; of parameters,
-//! `decoder.decoder.generator.m_source.l_linear.weight`. Where an export named a weight by a number, as
-//! `onnx::MatMul_6559`, the node that uses it has the path.
+//! In an imported model they are the modules of Kokoro, `generator/resblocks.0/convs1.2/Conv`; one that was not imported, such
+//! as a contestant, has its exporter's, `/decoder/decoder/generator/conv_post/Conv`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +22,7 @@ pub fn parts(graph: &GraphProto) -> Parts {
     let mut parts = Parts::new();
     for initializer in &graph.initializer {
         let name = initializer.name();
-        let part = part(name).or_else(|| part_of_user(&view, name)).unwrap_or_else(|| OTHER.to_owned());
+        let part = part_of_user(&view, name).unwrap_or_else(|| OTHER.to_owned());
         let precision = element_name(tensor::element_type(initializer));
         let stored = parts.entry(part).or_default().entry(precision).or_default();
         stored.tensors += 1;
@@ -65,17 +64,11 @@ fn part_of_user(view: &View<'_>, value: &str) -> Option<String> {
     None
 }
 
-/// The first two different steps of a path, without the number of a layer; the last step names a tensor or a node.
+/// The first two different steps of a path, without the number of a layer; the last step names a node.
 fn part(path: &str) -> Option<String> {
-    let (separator, path) = match path.strip_prefix('/') {
-        Some(path) => ('/', path),
-        // Neither a value of an export nor a parameter: a pass made it, and whoever uses it says more.
-        None if path.contains('/') => return None,
-        None => ('.', path),
-    };
-    let mut steps: Vec<&str> = path.split(separator).collect();
+    let mut steps: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     steps.pop();
-    // A module that holds one of its own name, as `decoder.decoder`, adds nothing.
+    // A module that holds one of its own name, as `decoder/decoder`, adds nothing.
     steps.dedup();
     let module = |step: &&str| step.split('.').next().unwrap_or_default().to_owned();
     let part: Vec<String> = steps.iter().take(2).map(module).collect();
@@ -92,15 +85,13 @@ mod tests {
     #[test]
     fn paths_lead_to_parts() {
         for (path, expected) in [
-            ("/decoder/decoder/generator/resblocks.5/convs1.1/Conv", Some("decoder.generator")),
-            ("/decoder/decoder/decode.0/Mul_output_0", Some("decoder.decode")),
-            ("decoder.decoder.decode.2.norm2.fc.weight", Some("decoder.decode")),
-            ("/encoder/F0.0/conv1/Conv", Some("encoder.F0")),
+            ("generator/resblocks.5/convs1.1/Conv", Some("generator.resblocks")),
+            ("bert/MatMul_3", Some("bert")),
+            ("/decoder/decoder/generator/conv_post/Conv", Some("decoder.generator")),
             ("/encoder/shared/LSTM", Some("encoder.shared")),
-            ("/encoder/Constant_output_0", Some("encoder")),
+            ("/encoder/Constant", Some("encoder")),
             ("onnx::MatMul_6559_3", None),
             ("table", None),
-            ("coreml/float/-0.25", None),
             ("", None),
         ] {
             assert_eq!(part(path).as_deref(), expected, "{path}");
@@ -113,7 +104,7 @@ mod tests {
             node: vec![
                 node("Cast", "onnx::MatMul_1_Cast", &["onnx::MatMul_1_int8"], &["wide"]),
                 node("Mul", "onnx::MatMul_1_Mul", &["wide", "onnx::MatMul_1_scale"], &["weight"]),
-                node("MatMul", "/encoder/bert/encoder/MatMul", &["x", "weight"], &["y"]),
+                node("MatMul", "predictor/lstm/MatMul", &["x", "weight"], &["y"]),
             ],
             initializer: vec![
                 from_i8("onnx::MatMul_1_int8", &[2], &[1, 2]),
@@ -123,8 +114,8 @@ mod tests {
             ..Default::default()
         };
         let parts = parts(&graph);
-        assert_eq!(parts["encoder.bert"]["int8"], Stored { tensors: 1, bytes: 2 });
-        assert_eq!(parts["encoder.bert"]["float32"], Stored { tensors: 1, bytes: 4 });
+        assert_eq!(parts["predictor.lstm"]["int8"], Stored { tensors: 1, bytes: 2 });
+        assert_eq!(parts["predictor.lstm"]["float32"], Stored { tensors: 1, bytes: 4 });
         assert_eq!(parts["other"]["float32"], Stored { tensors: 1, bytes: 4 });
     }
 }

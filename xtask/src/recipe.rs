@@ -41,7 +41,9 @@ pub struct Recipe {
     pub voices: Voices,
     /// The float model that every number is relative to.
     pub base: BaseRecipe,
-    /// Where in the graph the predictions are that the fidelity gate compares and forces.
+    /// Where in the graph the predictions are that the fidelity gate compares and forces. Without it they are found by what
+    /// they compute, as are the modules that patterns speak of.
+    #[serde(default)]
     pub probe: ProbeRecipe,
     /// How an artifact is prepared for a quick start.
     #[serde(default)]

@@ -1,8 +1,9 @@
 //! The schemes by name, set as the recipe says.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum;
 use quantizer::calibration::{Edges, Selection};
+use quantizer::proto::ModelProto;
 use quantizer::rewrite::PASSES;
 use quantizer::schemes::{
     Bits, CoremlInt8, FusedFloat, FusedInt8, LinearInt8, Scheme, StaticInt8, WeightsInt8, pattern,
@@ -87,6 +88,47 @@ impl SchemeName {
     /// Whether what the gates say of it on this machine is said of the model, and not of the processor.
     pub fn can_be_judged_here(self) -> bool {
         !self.quantizes_at_run_time() || !Host::here().saturates()
+    }
+
+    /// The patterns that the recipe sets for the scheme, each with the key that it stands under.
+    fn patterns(self, recipe: &Recipe) -> Vec<(&'static str, &str)> {
+        let set = &recipe.scheme;
+        let (one, finer): (Vec<(&str, Option<&String>)>, &[FinerRecipe]) = match self {
+            Self::LinearInt8 => (vec![("exclude", set.linear_int8.exclude.as_ref())], &[]),
+            Self::WeightsInt8 => {
+                (vec![("exclude", set.weights_int8.exclude.as_ref())], &set.weights_int8.finer)
+            }
+            Self::StaticInt8 => (vec![("exclude", set.static_int8.exclude.as_ref())], &set.static_int8.finer),
+            Self::FusedInt8 => (
+                vec![("int8", Some(&set.fused_int8.int8)), ("int16", set.fused_int8.int16.as_ref())],
+                &set.fused_int8.finer,
+            ),
+            Self::FusedFloat => (Vec::new(), &[]),
+            Self::CoremlInt8 => (vec![("exclude", set.coreml_int8.exclude.as_ref())], &set.coreml_int8.finer),
+        };
+        let one = one.into_iter().filter_map(|(key, pattern)| Some((key, pattern?.as_str())));
+        one.chain(finer.iter().map(|finer| ("finer", finer.pattern.as_str()))).collect()
+    }
+
+    /// That every pattern that the recipe sets for the scheme matches a node of `model`: one that matches none is a slip of
+    /// the pen, or was written for another model.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`], naming the pattern.
+    pub fn check_patterns(self, recipe: &Recipe, model: &ModelProto) -> Result<()> {
+        let graph = quantizer::model::graph(model).context(Failure::Model)?;
+        for (key, text) in self.patterns(recipe) {
+            let regex = pattern(text)?;
+            if !graph.node.iter().any(|node| regex.is_match(node.name())) {
+                let message = anyhow!(
+                    "`scheme.{}`, `{key}`: expected a pattern that matches a module, found that `{text}` matches none\nhint: \
+                     `cargo xtask inspect MODEL` lists the modules",
+                    self.as_str()
+                );
+                return Err(message.context(Failure::Usage));
+            }
+        }
+        Ok(())
     }
 
     /// The scheme as the recipe sets it, and the `plan` if it [takes one](Self::takes_a_plan).

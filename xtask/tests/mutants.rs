@@ -126,12 +126,12 @@ fn scale(factor: f32) -> impl Fn(&[usize], &mut Vec<f32>) {
     move |_, values| values.iter_mut().for_each(|value| *value *= factor)
 }
 
-const CONV_POST: &str = "/decoder/decoder/generator/conv_post/Conv";
+const CONV_POST: &str = "generator/conv_post/Conv";
 // Behind these two no normalization follows that would undo a change of scale, as one does behind half of all others.
-const LAST_OF_BLOCK: &str = "/decoder/decoder/generator/resblocks.4/convs2.2/Conv";
-const LAST_OF_DECODER: &str = "/decoder/decoder/decode.3/conv2/Conv";
-const F0: &str = "/encoder/F0_proj/Conv";
-const DURATIONS: &str = "/encoder/predictor/duration_proj/linear_layer/Add";
+const LAST_OF_BLOCK: &str = "generator/resblocks.4/convs2.2/Conv";
+const LAST_OF_DECODER: &str = "decoder/decode.3/conv2/Conv";
+const F0: &str = "prosody/F0_proj/Conv";
+const DURATIONS: &str = "predictor/duration_proj/Add";
 
 #[test]
 fn the_base_forced_with_its_own_predictions_is_itself_to_the_bit() {

@@ -193,9 +193,9 @@ fn complaints_about_edges_name_the_pattern() {
         (
             "positions = 320",
             "positions = 0",
-            "`scheme.static-int8.edges.positions` of `/generator/resblocks\\.[345]/`: expected at least 1",
+            "`scheme.static-int8.edges.positions` of `^generator/resblocks\\.[345]/`: expected at least 1",
         ),
-        ("times = 8.0", "times = 0.5", "`scheme.static-int8.edges.times` of `/generator/resblocks\\.[012]/`"),
+        ("times = 8.0", "times = 0.5", "`scheme.static-int8.edges.times` of `^generator/resblocks\\.[012]/`"),
         ("positions = 320", "frames = 320", "unknown field `frames`"),
         (
             "resblocks\\\\.[345]/\"\npositions",

@@ -20,7 +20,7 @@ use crate::{dead, order, tensor};
 /// [`ErrorKind::Graph`](crate::ErrorKind::Graph) for a graph with a cycle.
 pub fn common_subexpressions(graph: &mut GraphProto) -> Result<usize> {
     order::sort(graph)?;
-    let stored = merge_tensors(graph);
+    let stored = common_tensors(graph);
     let computed = merge_nodes(graph);
     if stored + computed > 0 {
         dead::remove(graph);
@@ -28,7 +28,10 @@ pub fn common_subexpressions(graph: &mut GraphProto) -> Result<usize> {
     Ok(stored + computed)
 }
 
-fn merge_tensors(graph: &mut GraphProto) -> usize {
+/// Stores initializers of the same type, shape and payload once, but for those that
+/// [`common_subexpressions`] leaves. Returns how many nothing needs any more; they stay until
+/// [`dead::remove`].
+pub fn common_tensors(graph: &mut GraphProto) -> usize {
     let mut redirections = Redirections::default();
     {
         let mut alike: HashMap<(i32, &[i64], usize), Vec<&TensorProto>> = HashMap::new();

@@ -77,6 +77,51 @@ struct Inspection {
     operators: std::collections::BTreeMap<String, usize>,
     precisions: std::collections::BTreeMap<String, Stored>,
     rewrites: Vec<Rewritten>,
+    /// What makes it a Kokoro, or why it is none.
+    kokoro: Kokoro,
+}
+
+/// What a float Kokoro consists of, found by what it computes.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Kokoro {
+    Is {
+        /// Inputs, predictions and samples: what each is called in the file, and how it was found.
+        parts: Vec<Part>,
+        /// Nodes that draw random numbers.
+        random_nodes: usize,
+        /// Tensors in half precision.
+        half_precision_tensors: usize,
+        /// Nodes of each module that patterns of a recipe can speak of.
+        modules: std::collections::BTreeMap<String, usize>,
+    },
+    IsNot(String),
+}
+
+#[derive(Serialize)]
+struct Part {
+    role: &'static str,
+    value: String,
+    found_as: &'static str,
+}
+
+impl Kokoro {
+    fn of(model: &ModelProto) -> Self {
+        match quantizer::kokoro::import(&mut model.clone()) {
+            Ok(export) => Self::Is {
+                parts: export
+                    .parts
+                    .explain()
+                    .into_iter()
+                    .map(|(role, value, found_as)| Part { role, value: value.to_owned(), found_as })
+                    .collect(),
+                random_nodes: export.random,
+                half_precision_tensors: export.widened,
+                modules: export.modules.into_iter().collect(),
+            },
+            Err(error) => Self::IsNot(error.to_string()),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -203,6 +248,7 @@ fn inspect(path: &Path) -> Result<Inspection> {
             .map(|(name, count)| (name, stored(count)))
             .collect(),
         rewrites: rewrites(graph).with_context(|| format!("`{file}`")).context(Failure::Model)?,
+        kokoro: Kokoro::of(&model),
         file,
     })
 }
@@ -257,5 +303,20 @@ fn show(inspection: &Inspection) {
     println!("{:>14}  exact rewrites, each behind those before it", "");
     for Rewritten { pass, what, rewrites, nodes_before, nodes_after, .. } in &inspection.rewrites {
         println!("{rewrites:>14}  {pass}: {nodes_before} → {nodes_after} nodes; {what}");
+    }
+    match &inspection.kokoro {
+        Kokoro::Is { parts, random_nodes, half_precision_tensors, modules } => {
+            println!("{:>14}  a Kokoro, by what its values compute", "");
+            for Part { role, value, found_as } in parts {
+                println!("{role:>14}  `{value}`: {found_as}");
+            }
+            println!("{random_nodes:>14}  nodes draw random numbers");
+            println!("{half_precision_tensors:>14}  tensors in half precision");
+            println!("{:>14}  modules, which patterns of a recipe speak of, with their nodes", "");
+            for (module, nodes) in modules {
+                println!("{nodes:>14}  {module}");
+            }
+        }
+        Kokoro::IsNot(reason) => println!("{:>14}  {reason}", ""),
     }
 }

@@ -18,6 +18,7 @@ use crate::judge::{Candidate, Judge, Judged, Question, Scope};
 use crate::lock::{Guard, LockedArtifact, Mode};
 use crate::make::{MadeOf, Maker};
 use crate::planning::Planner;
+use crate::preflight;
 use crate::promotion::{Verdict, promote};
 use crate::proof::Part;
 use crate::providers::ProviderArgs;
@@ -135,12 +136,12 @@ impl QuantizeArgs {
     }
 
     /// What can be told to be wrong before anything is fetched or made.
-    fn check(&self) -> Result<()> {
+    fn check(&self, recipe: &Recipe) -> Result<()> {
         if self.runs == Some(0) {
             return Err(anyhow!("`--runs`: expected at least 1, found 0").context(Failure::Usage));
         }
         match &self.base.model {
-            Some(path) => base::check_local(path),
+            Some(path) => base::check_local(path, recipe),
             None => Ok(()),
         }
     }
@@ -165,7 +166,7 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
              predicts is wrong; `--scheme linear-int8` makes and judges it",
         );
     }
-    args.check()?;
+    args.check(&recipe)?;
     let folder = artifacts.folder().display();
     let waiting = || console.say(&format!("waiting for another run that works in `{folder}`"));
     check_writable(artifacts.folder(), "`--artifacts` names another folder")?;
@@ -197,6 +198,9 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     let base = obtain(args, workspace, &recipe, &fetcher, last.as_deref())?;
+    if base.kind == BaseKind::Local {
+        preflight::look(&base, &workspace.runtime(&fetcher)?.0, &console)?;
+    }
     let candidates = candidates(args, &schemes, &base, tools)?;
     let made: Vec<_> = candidates.iter().map(|(scheme, artifact)| (*scheme, artifact)).collect();
     guard.compare(&base, &made)?;

@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result};
 use kokoro_model::probe::{Probe, Probed, Tensor};
 use kokoro_model::{Error, Runtime, SynthesizerOptions};
 use quantizer::probe::{Point, expose, replace};
-use quantizer::proto::{ModelProto, tensor_proto::DataType};
-use quantizer::{dead, model};
+use quantizer::proto::{GraphProto, ModelProto, tensor_proto::DataType};
+use quantizer::{dead, kokoro, model};
 
 use super::Speech;
 use crate::failure::Failure;
@@ -22,6 +22,11 @@ const FORCED: [&str; 3] = ["forced_durations", "forced_f0", "forced_energy"];
 /// [`Failure::Model`], naming the value that the graph does not have, with a hint at the recipe.
 pub fn open(model: &mut ModelProto, recipe: &ProbeRecipe, forced: bool) -> Result<()> {
     let graph = model::graph_mut(model).context(Failure::Model)?;
+    if recipe.is_by_structure() && !is_named(graph) {
+        kokoro::name_predictions(graph).context("the graph cannot be probed").context(Failure::Model)?;
+    }
+    // Two models that draw noise never say the same.
+    kokoro::still(graph);
     for (point, input) in points(recipe).into_iter().zip(FORCED) {
         expose(graph, point)
             .and_then(|()| if forced { replace(graph, point, input) } else { Ok(()) })
@@ -33,6 +38,11 @@ pub fn open(model: &mut ModelProto, recipe: &ProbeRecipe, forced: bool) -> Resul
     }
     dead::remove(graph);
     Ok(())
+}
+
+/// Whether the model was imported, or made of one that was.
+fn is_named(graph: &GraphProto) -> bool {
+    graph.node.iter().flat_map(quantizer::graph::outputs).any(|output| output == kokoro::DURATIONS.value)
 }
 
 /// Durations are float32 [1, tokens], in frames; F0, in Hz, and energy float32 [1, 1, 2 · frames].

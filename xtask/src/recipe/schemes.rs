@@ -1,5 +1,6 @@
 //! What a recipe says of the base model, the schemes and the gates.
 
+use quantizer::kokoro;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -186,8 +187,9 @@ pub struct PrepareRecipe {
     pub first: Option<String>,
 }
 
-/// Where in the graph the model's predictions are, by the names of values, which are outputs of nodes.
-#[derive(Debug, Clone, Deserialize)]
+/// Where in the graph the model's predictions are, by the names of values, which are outputs of nodes: those of an imported
+/// Kokoro, unless a recipe names others.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbeRecipe {
     /// Frames of each token, after rounding: float32 [1, tokens].
@@ -196,6 +198,23 @@ pub struct ProbeRecipe {
     pub f0: String,
     /// Energy: float32 [1, 1, 2 · frames].
     pub energy: String,
+}
+
+impl Default for ProbeRecipe {
+    fn default() -> Self {
+        Self {
+            durations: kokoro::DURATIONS.value.to_owned(),
+            f0: kokoro::F0.value.to_owned(),
+            energy: kokoro::ENERGY.value.to_owned(),
+        }
+    }
+}
+
+impl ProbeRecipe {
+    /// Whether models are imported, so that these values and all modules are found by what they compute.
+    pub fn is_by_structure(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The models that rate speech as listeners would, by the names of their files.

@@ -16,10 +16,17 @@ pub const TOKEN_IDS: usize = 178;
 /// Samples for each token: 0.1 s at 24 kHz.
 const SAMPLES: usize = 2_400;
 
-/// Where the recipe says that Kokoro predicts durations, F0 and energy.
-const DURATIONS: &str = "/encoder/Clip_output_0";
-const F0: &str = "/encoder/F0_proj/Conv_output_0";
-const ENERGY: &str = "/encoder/N_proj/Conv_output_0";
+/// Where these models predict durations, F0 and energy, which nothing that they compute tells.
+const DURATIONS: &str = "predicted/durations";
+const F0: &str = "predicted/f0";
+const ENERGY: &str = "predicted/energy";
+
+/// What a recipe says of these models.
+pub const PROBE: &str = "[probe]
+durations = \"predicted/durations\"
+f0 = \"predicted/f0\"
+energy = \"predicted/energy\"
+";
 
 /// Floats of three dimensions, of which nothing is said, not even that two are equal.
 pub fn of_any_lengths(name: &str) -> ValueInfoProto {
