@@ -16,6 +16,7 @@ pub mod census;
 pub mod check;
 pub mod coreml;
 pub mod dead;
+pub mod durations;
 pub mod error;
 pub mod external;
 pub mod fold;
