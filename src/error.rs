@@ -398,6 +398,11 @@ pub enum ErrorKind {
         /// How many ids were given, without the padding.
         tokens: usize,
     },
+    /// The model does not tell how long each token lasts, so nothing is known of its words.
+    #[error(
+        "the model has no output `durations` with a number for each token, so it is not known when words are said\nhint: make the artifact anew, by `cargo xtask quantize`"
+    )]
+    NoDurations,
     /// A sample is not a number, or infinite, so it cannot be written.
     #[error("sample {index} is `{value}`, expected a finite number")]
     SampleNotFinite {

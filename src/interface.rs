@@ -9,14 +9,19 @@ use crate::voice::STYLE_LEN;
 /// A dimension of any length.
 const ANY: i64 = -1;
 
-/// The names of the inputs and of the output that are used.
+/// The names of the inputs and outputs that are used.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Interface {
     pub(crate) tokens: String,
     pub(crate) style: String,
     pub(crate) speed: String,
     pub(crate) audio: String,
+    /// How many frames each token lasts, which not every model tells.
+    pub(crate) durations: Option<String>,
 }
+
+/// The names that exports give the output of durations.
+pub(crate) const DURATIONS: [&str; 2] = ["durations", "duration"];
 
 /// One input or output as a graph declares it.
 struct Value<'a> {
@@ -28,33 +33,38 @@ struct Value<'a> {
 struct Expected {
     /// The names different exports give it.
     names: &'static [&'static str],
-    element_type: TensorElementType,
+    element_types: &'static [TensorElementType],
     /// The shapes that will do; [`ANY`] stands for a length known at run time only.
     shapes: &'static [&'static [i64]],
 }
 
 const TOKENS: Expected = Expected {
     names: &["tokens", "input_ids"],
-    element_type: TensorElementType::Int64,
+    element_types: &[TensorElementType::Int64],
     shapes: &[&[1, ANY]],
 };
 const STYLE: Expected = Expected {
     names: &["style"],
-    element_type: TensorElementType::Float32,
+    element_types: &[TensorElementType::Float32],
     shapes: &[&[1, STYLE_LEN as i64]],
 };
 const SPEED: Expected =
-    Expected { names: &["speed"], element_type: TensorElementType::Float32, shapes: &[&[1]] };
+    Expected { names: &["speed"], element_types: &[TensorElementType::Float32], shapes: &[&[1]] };
 const AUDIO: Expected = Expected {
     names: &["audio", "waveform"],
-    element_type: TensorElementType::Float32,
+    element_types: &[TensorElementType::Float32],
+    shapes: &[&[ANY], &[1, ANY]],
+};
+const FRAMES: Expected = Expected {
+    names: &DURATIONS,
+    element_types: &[TensorElementType::Int64, TensorElementType::Int32, TensorElementType::Float32],
     shapes: &[&[ANY], &[1, ANY]],
 };
 
 impl Interface {
     /// Finds the inputs and the output of `session`; `model` names it in errors.
     ///
-    /// Outputs beside the audio, such as durations, are let be; inputs beside the three and those that the caller
+    /// Outputs beside the audio and the durations are let be; inputs beside the three and those that the caller
     /// feeds, `others`, are not, since nothing would feed them.
     pub(crate) fn of(session: &Session, model: &str, others: &[&str]) -> Result<Self, Error> {
         let inputs = session.inputs().iter().filter(|input| !others.contains(&input.name()));
@@ -77,6 +87,7 @@ impl Interface {
             style: find(&STYLE, inputs)?,
             speed: find(&SPEED, inputs)?,
             audio: find(&AUDIO, outputs)?,
+            durations: FRAMES.find(outputs),
         };
         if inputs.len() != 3 {
             return Err(ErrorKind::ModelInterface {
@@ -101,13 +112,14 @@ impl Expected {
                     .zip(shape.iter())
                     .all(|(expected, found)| found == expected || *found == ANY)
         };
-        (*ty == self.element_type && self.shapes.iter().any(fits)).then(|| value.name.to_owned())
+        (self.element_types.contains(ty) && self.shapes.iter().any(fits)).then(|| value.name.to_owned())
     }
 
     fn describe(&self) -> String {
         let names: Vec<_> = self.names.iter().map(|name| format!("`{name}`")).collect();
         let shapes: Vec<_> = self.shapes.iter().map(|shape| describe_shape(shape)).collect();
-        format!("{} {} {}", names.join(" or "), type_name(self.element_type), shapes.join(" or "))
+        let types: Vec<_> = self.element_types.iter().map(|&it| type_name(it)).collect();
+        format!("{} {} {}", names.join(" or "), types.join(" or "), shapes.join(" or "))
     }
 }
 
@@ -159,10 +171,19 @@ mod tests {
         inputs: &[(&str, TensorElementType, &[i64])],
         output: (&str, TensorElementType, &[i64]),
     ) -> Result<Interface, ErrorKind> {
+        find_all(inputs, &[output])
+    }
+
+    fn find_all(
+        inputs: &[(&str, TensorElementType, &[i64])],
+        outputs: &[(&str, TensorElementType, &[i64])],
+    ) -> Result<Interface, ErrorKind> {
         let types: Vec<_> = inputs.iter().map(|(_, ty, shape)| tensor(*ty, shape)).collect();
         let inputs: Vec<_> = inputs.iter().zip(&types).map(|(&(name, ..), of)| Value { name, of }).collect();
-        let of = tensor(output.1, output.2);
-        Interface::find(&inputs, &[Value { name: output.0, of: &of }], "m.onnx")
+        let types: Vec<_> = outputs.iter().map(|(_, ty, shape)| tensor(*ty, shape)).collect();
+        let outputs: Vec<_> =
+            outputs.iter().zip(&types).map(|(&(name, ..), of)| Value { name, of }).collect();
+        Interface::find(&inputs, &outputs, "m.onnx")
     }
 
     use TensorElementType::{Float32, Int32, Int64};
@@ -178,6 +199,21 @@ mod tests {
         other[0] = ("input_ids", Int64, &[1, -1]);
         let interface = find(&other, ("waveform", Float32, &[1, -1])).unwrap();
         assert_eq!((interface.tokens.as_str(), interface.audio.as_str()), ("input_ids", "waveform"));
+    }
+
+    #[test]
+    fn durations_are_known_where_there_are_any() {
+        for (output, known) in [
+            (("durations", Int64, &[-1][..]), true),
+            (("duration", Int32, &[1, -1]), true),
+            (("durations", Float32, &[1, -1]), true),
+            (("durations", Float32, &[1, 1, -1]), false),
+            (("durations", TensorElementType::String, &[-1]), false),
+            (("lengths", Int64, &[-1]), false),
+        ] {
+            let interface = find_all(&V1_0, &[("audio", Float32, &[-1]), output]).unwrap();
+            assert_eq!(interface.durations.as_deref(), known.then_some(output.0), "{output:?}");
+        }
     }
 
     #[test]

@@ -115,6 +115,8 @@ mod voice;
 mod voices;
 #[cfg(feature = "engine")]
 mod wav;
+#[cfg(feature = "engine")]
+mod words;
 
 #[cfg(feature = "engine")]
 pub use audio::Audio;
@@ -156,3 +158,5 @@ pub use voice::{MAX_PHONEMES, STYLE_LEN, Style, VoiceStyles};
 pub use voices::Voice;
 #[cfg(feature = "engine")]
 pub use wav::{SampleFormat, WavWriter};
+#[cfg(feature = "engine")]
+pub use words::{Phoneme, Word};

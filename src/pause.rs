@@ -48,10 +48,19 @@ pub(crate) enum Edge {
     Joined(Joint),
 }
 
+/// What of a piece is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fitted {
+    /// How many samples were taken off its beginning.
+    pub(crate) cut: usize,
+    /// How many are the model's, before a pause that was added.
+    pub(crate) spoken: usize,
+}
+
 /// Sets the silence before and behind a piece. A pause of a boundary is over the `speed`.
-pub(crate) fn fit(samples: &mut Vec<f32>, before: Edge, behind: Edge, speed: f32) {
+pub(crate) fn fit(samples: &mut Vec<f32>, before: Edge, behind: Edge, speed: f32) -> Fitted {
     if before == Edge::Kept && behind == Edge::Kept {
-        return;
+        return Fitted { cut: 0, spoken: samples.len() };
     }
     let loud = loud_frames(samples);
     let margin = to_samples(MARGIN);
@@ -59,6 +68,7 @@ pub(crate) fn fit(samples: &mut Vec<f32>, before: Edge, behind: Edge, speed: f32
     if behind != Edge::Kept {
         samples.truncate((last + margin).min(samples.len()));
     }
+    let end = samples.len();
     if let Edge::Joined(joint) = behind {
         let pause = match joint {
             Joint::Boundary(boundary) => seconds(boundary) / speed,
@@ -68,10 +78,13 @@ pub(crate) fn fit(samples: &mut Vec<f32>, before: Edge, behind: Edge, speed: f32
         let silence = to_samples(pause).saturating_sub(2 * margin);
         samples.resize(samples.len() + silence, 0.0);
     }
+    let mut cut = 0;
     if before != Edge::Kept {
         let first = loud.iter().position(|loud| *loud).map_or(0, |frame| frame * FRAME);
-        samples.drain(..first.saturating_sub(margin).min(samples.len()));
+        cut = first.saturating_sub(margin).min(samples.len());
+        samples.drain(..cut);
     }
+    Fitted { cut, spoken: end.saturating_sub(cut) }
 }
 
 /// For each frame, whether it is loud in any band.
@@ -176,6 +189,17 @@ mod tests {
             assert_eq!(before[..SECOND / 2 + SECOND], piece()[..SECOND / 2 + SECOND], "the sound stays");
             assert_eq!(after.len(), SECOND + to_samples(MARGIN) + SECOND / 2, "the end stays");
         }
+    }
+
+    #[test]
+    fn what_is_left_is_told() {
+        let mut samples = piece();
+        let whole = fit(&mut samples, Edge::Kept, Edge::Kept, 1.0);
+        assert_eq!(whole, Fitted { cut: 0, spoken: 2 * SECOND });
+        let Fitted { cut, spoken } = fit(&mut samples, Edge::Trimmed, joined(Boundary::Sentence), 1.0);
+        assert_eq!(samples[..spoken], piece()[cut..cut + spoken]);
+        assert!(cut.abs_diff(SECOND / 2 - to_samples(MARGIN)) <= FRAME, "{cut}");
+        assert!(samples[spoken..].iter().all(|sample| *sample == 0.0) && samples.len() > spoken);
     }
 
     #[test]

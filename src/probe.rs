@@ -11,7 +11,7 @@ use std::path::Path;
 use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue, SessionOutputs};
-use ort::value::{TensorRef, ValueRef};
+use ort::value::{TensorElementType, TensorRef, ValueRef};
 
 use crate::error::{Error, ErrorKind};
 use crate::interface::Interface;
@@ -95,7 +95,8 @@ impl Probe {
         others: &[(&str, &Tensor)],
     ) -> ort::Result<Probed> {
         let (style, speed) = (style.values().as_slice(), [speed]);
-        let Interface { tokens: tokens_name, style: style_name, speed: speed_name, audio } = &self.interface;
+        let Interface { tokens: tokens_name, style: style_name, speed: speed_name, audio, durations } =
+            &self.interface;
         let mut inputs = ort::inputs![
             tokens_name.as_str() => TensorRef::from_array_view(([1, tokens.len()], tokens))?,
             style_name.as_str() => TensorRef::from_array_view(([1, STYLE_LEN], style))?,
@@ -104,7 +105,14 @@ impl Probe {
         for (name, tensor) in others {
             inputs.push(((*name).into(), view(tensor)?));
         }
-        let mut values = outputs(&self.session.run(inputs)?)?;
+        let mut made = self.session.run(inputs)?;
+        // Whole numbers are no tensor of floats; whoever wants these opens the value that they are made of.
+        let whole =
+            |name: &&String| made[name.as_str()].dtype().tensor_type() != Some(TensorElementType::Float32);
+        if let Some(durations) = durations.as_ref().filter(whole) {
+            made.remove(durations);
+        }
+        let mut values = outputs(&made)?;
         let audio = values.remove(audio).map_or(Vec::new(), |tensor| tensor.values);
         Ok(Probed { audio, values })
     }

@@ -1,6 +1,7 @@
 //! Speech of any length: text or phonemes, sentence by sentence.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use crate::audio::Audio;
 use crate::cancellation::Cancellation;
@@ -9,17 +10,18 @@ use crate::error::{Error, ErrorKind};
 use crate::pause::{self, Edge};
 use crate::pool::PooledSynthesizer;
 use crate::speaker::Speaker;
-use crate::synthesizer::{SAMPLE_RATE, Synthesizer};
+use crate::synthesizer::{SAMPLE_RATE, Spoken, Synthesizer};
 #[cfg(feature = "english")]
 use crate::text::Reader;
 #[cfg(feature = "english")]
 use crate::text::notice::Notice;
-use crate::text::script::{Joint, Script, Unit, is_speech};
-use crate::text::split::{Boundary, split_phonemes};
+use crate::text::script::{Joint, Said, Script, Unit, is_speech};
+use crate::text::split::{Boundary, Piece, split_phonemes};
 use crate::text::vocabulary::tokenize;
 use crate::voice::{MAX_PHONEMES, VoiceStyles};
+use crate::words::{self, Timeline, Word};
 
-/// A sentence that was said, with the pause behind it.
+/// What was said: a sentence with the pause behind it, or all of a text. It is used as its [`Audio`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Utterance {
     /// Its text, as it was given; empty where phonemes were given.
@@ -28,6 +30,36 @@ pub struct Utterance {
     pub phonemes: String,
     /// Its sound.
     pub audio: Audio,
+    words: Option<Vec<Word>>,
+}
+
+impl Utterance {
+    /// Its words in their order, with the times of each word and of its phonemes in the samples of this audio.
+    ///
+    /// ```no_run
+    /// # #[cfg(all(feature = "english", feature = "voices"))]
+    /// # fn words(synthesizer: &mut kokoro_model::Synthesizer) -> Result<(), kokoro_model::Error> {
+    /// let said = synthesizer.say("It is 10% off.", kokoro_model::Voice::AfHeart, 1.0)?;
+    /// for word in said.words()? {
+    ///     println!("{:.3} to {:.3} s: {}", word.start, word.end, word.text);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoDurations`] for a model without an output `durations`, such as an artifact made before there was one.
+    pub fn words(&self) -> Result<&[Word], Error> {
+        Ok(self.words.as_deref().ok_or(ErrorKind::NoDurations)?)
+    }
+}
+
+impl Deref for Utterance {
+    type Target = Audio;
+
+    fn deref(&self) -> &Audio {
+        &self.audio
+    }
 }
 
 impl Synthesizer {
@@ -60,7 +92,7 @@ impl Synthesizer {
         text: &str,
         voice: impl Into<Speaker>,
         delivery: impl Into<Delivery>,
-    ) -> Result<Audio, Error> {
+    ) -> Result<Utterance, Error> {
         if text.len() > Self::MAX_TEXT {
             return Err(ErrorKind::TextTooLong { bytes: text.len(), most: Self::MAX_TEXT }.into());
         }
@@ -162,7 +194,7 @@ impl Synthesizer {
         phonemes: &str,
         styles: &VoiceStyles,
         delivery: impl Into<Delivery>,
-    ) -> Result<Audio, Error> {
+    ) -> Result<Utterance, Error> {
         self.stream_phonemes(phonemes, styles, delivery)?.join()
     }
 
@@ -274,15 +306,24 @@ impl<'a> SpeechStream<'a> {
     ///
     /// # Errors
     /// The first error of an item; [`ErrorKind::NothingToSay`] if nothing was left.
-    pub fn join(self) -> Result<Audio, Error> {
-        let mut samples = Vec::new();
+    pub fn join(mut self) -> Result<Utterance, Error> {
+        let mut joined = self.next().ok_or(ErrorKind::NothingToSay)??;
         for utterance in self {
-            samples.extend(utterance?.audio.samples);
+            let Utterance { text, phonemes, audio, words } = utterance?;
+            let before = words::seconds(joined.audio.samples.len());
+            for (joined, more) in [(&mut joined.text, text), (&mut joined.phonemes, phonemes)] {
+                if !joined.is_empty() {
+                    joined.push(' ');
+                }
+                joined.push_str(&more);
+            }
+            joined.audio.samples.extend(audio.samples);
+            joined.words = joined.words.zip(words).map(|(mut joined, words)| {
+                joined.extend(words.into_iter().map(|word| word.later(before)));
+                joined
+            });
         }
-        if samples.is_empty() {
-            return Err(ErrorKind::NothingToSay.into());
-        }
-        Ok(Audio { samples, sample_rate: SAMPLE_RATE })
+        Ok(joined)
     }
 
     /// Says the next unit that has a sound.
@@ -301,41 +342,48 @@ impl<'a> SpeechStream<'a> {
                 None if self.delivery.trim => Edge::Trimmed,
                 None => Edge::Kept,
             };
-            let samples = self.sentence(&said.phonemes, behind)?;
+            let (samples, timeline) = self.sentence(&said.phonemes, behind)?;
             self.next = following;
             if !samples.is_empty() {
                 let audio = Audio { samples, sample_rate: SAMPLE_RATE };
-                return Ok(Some(Utterance { text: said.text, phonemes: said.phonemes, audio }));
+                let Said { text, phonemes, words, .. } = said;
+                let words = timeline.words(&words, &phonemes, |source| self.script.given(source));
+                return Ok(Some(Utterance { text, phonemes, audio, words }));
             }
         }
         Ok(None)
     }
 
     /// Says one sentence, in several runs if it has more phonemes than the model takes.
-    fn sentence(&mut self, phonemes: &str, behind: Edge) -> Result<Vec<f32>, Error> {
+    fn sentence(&mut self, phonemes: &str, behind: Edge) -> Result<(Vec<f32>, Timeline), Error> {
+        let count = phonemes.chars().count();
+        let mut timeline = Timeline::new(count);
         let mut parts = Vec::new();
-        if phonemes.chars().count() <= MAX_PHONEMES {
-            parts.push((phonemes, Boundary::Sentence));
+        if count <= MAX_PHONEMES {
+            parts.push(Piece { text: phonemes, start: 0, end: Boundary::Sentence });
         } else {
-            parts.extend(split_phonemes(phonemes, MAX_PHONEMES).map(|piece| (piece.text, piece.end)));
+            parts.extend(split_phonemes(phonemes, MAX_PHONEMES));
         }
-        parts.retain(|(part, _)| is_speech(part));
+        parts.retain(|part| is_speech(part.text));
         let last = parts.len().saturating_sub(1);
         let mut sentence = Vec::new();
         let speed = self.delivery.speed;
-        for (index, (part, end)) in parts.into_iter().enumerate() {
-            let tokens = tokenize(part)?;
+        for (index, Piece { text, start, end }) in parts.into_iter().enumerate() {
+            let tokens = tokenize(text)?;
             let style = self.styles.style(tokens.len());
             let synthesizer = self.holder.synthesizer();
-            let audio = synthesizer.speak_cancellable(&tokens, style, speed, &self.cancellation)?;
-            let mut samples = audio.samples;
+            let Spoken { mut samples, durations } =
+                synthesizer.speak_cancellable(&tokens, style, speed, &self.cancellation)?;
+            let whole = samples.len();
             let behind = if index == last { behind } else { Edge::Joined(Joint::Boundary(end)) };
-            pause::fit(&mut samples, self.before, behind, speed);
+            let fitted = pause::fit(&mut samples, self.before, behind, speed);
+            let first = phonemes[..start].chars().count();
+            timeline.note((first, tokens.len()), durations.as_deref(), whole, fitted, sentence.len());
             self.level.set(&mut samples);
             self.before = behind;
             sentence.extend(samples);
         }
-        Ok(sentence)
+        Ok((sentence, timeline))
     }
 }
 
@@ -357,5 +405,20 @@ impl std::fmt::Debug for SpeechStream<'_> {
             .field("bytes", &self.script.len())
             .field("said", &said)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_without_durations_are_an_error_that_says_what_to_do() {
+        let audio = Audio { samples: vec![0.0; 10], sample_rate: SAMPLE_RATE };
+        let said = Utterance { text: String::new(), phonemes: String::new(), audio, words: None };
+        let error = said.words().unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::NoDurations);
+        assert!(error.to_string().contains("hint: make the artifact anew"), "{error}");
+        assert_eq!(said.samples.len(), 10, "an utterance is used as its audio");
     }
 }

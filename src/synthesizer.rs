@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ort::session::builder::SessionBuilder;
 use ort::session::{RunOptions, Session};
-use ort::value::TensorRef;
+use ort::value::{DynValue, TensorElementType, TensorRef};
 
 use crate::audio::Audio;
 use crate::cancellation::Cancellation;
@@ -192,6 +192,14 @@ pub struct Synthesizer {
     pub(crate) lexicon: Arc<Lexicon>,
     #[cfg(feature = "english")]
     pub(crate) unknown: Unknown,
+}
+
+/// What a run of the model gives.
+#[derive(Debug)]
+pub(crate) struct Spoken {
+    pub(crate) samples: Vec<f32>,
+    /// The frames of each token, those of the padding among them; none of a model that does not tell.
+    pub(crate) durations: Option<Vec<u32>>,
 }
 
 /// What a synthesizer runs.
@@ -388,20 +396,21 @@ impl Synthesizer {
     /// [`ErrorKind::NoTokens`], [`ErrorKind::TooManyTokens`], [`ErrorKind::TokenOutOfVocabulary`] and
     /// [`ErrorKind::Speed`] before the model is run; [`ErrorKind::Inference`] and [`ErrorKind::NoAudio`] after.
     pub fn speak_tokens(&mut self, phoneme_ids: &[i64], style: &Style, speed: f32) -> Result<Audio, Error> {
-        self.speak_cancellable(phoneme_ids, style, speed, &Cancellation::new())
+        let spoken = self.speak_cancellable(phoneme_ids, style, speed, &Cancellation::new())?;
+        Ok(Audio { samples: spoken.samples, sample_rate: SAMPLE_RATE })
     }
 
-    /// As [`Self::speak_tokens`], but [`ErrorKind::Cancelled`] if `cancellation` ended it.
+    /// As [`Self::speak_tokens`], with the durations, and [`ErrorKind::Cancelled`] if `cancellation` ended it.
     pub(crate) fn speak_cancellable(
         &mut self,
         phoneme_ids: &[i64],
         style: &Style,
         speed: f32,
         cancellation: &Cancellation,
-    ) -> Result<Audio, Error> {
+    ) -> Result<Spoken, Error> {
         let tokens = checked(phoneme_ids, speed, self.vocabulary_size)?;
         let run = cancellation.run(|options| self.model.run(&tokens, style, speed, options));
-        let samples = run.ok_or(ErrorKind::Cancelled)?.map_err(|source| {
+        let spoken = run.ok_or(ErrorKind::Cancelled)?.map_err(|source| {
             if cancellation.is_cancelled() {
                 return ErrorKind::Cancelled.into();
             }
@@ -410,10 +419,10 @@ impl Synthesizer {
                 RuntimeMessage::from(source),
             )
         })?;
-        if samples.is_empty() {
+        if spoken.samples.is_empty() {
             return Err(ErrorKind::NoAudio { tokens: phoneme_ids.len() }.into());
         }
-        Ok(Audio { samples, sample_rate: SAMPLE_RATE })
+        Ok(spoken)
     }
 
     /// Ends the profile begun with [`SynthesizerOptions::profile`] and returns its file; of a prepared model that of its
@@ -440,13 +449,14 @@ impl Model {
         style: &Style,
         speed: f32,
         options: &RunOptions,
-    ) -> ort::Result<Vec<f32>> {
+    ) -> ort::Result<Spoken> {
         let (session, interface) = match self {
             Self::Whole { session, interface } => (session, interface),
             Self::Prepared(prepared) => return prepared.run(tokens, style, speed, options),
         };
         let (style, speed) = (style.values().as_slice(), [speed]);
-        let Interface { tokens: tokens_name, style: style_name, speed: speed_name, audio } = interface;
+        let Interface { tokens: tokens_name, style: style_name, speed: speed_name, audio, durations } =
+            interface;
         let inputs = ort::inputs![
             tokens_name.as_str() => TensorRef::from_array_view(([1, tokens.len()], tokens))?,
             style_name.as_str() => TensorRef::from_array_view(([1, STYLE_LEN], style))?,
@@ -454,8 +464,26 @@ impl Model {
         ];
         let outputs = session.run_with_options(inputs, options)?;
         let (_, samples) = outputs[audio.as_str()].try_extract_tensor::<f32>()?;
-        Ok(samples.to_vec())
+        let durations = durations.as_deref().map(|name| frames(&outputs[name])).transpose()?;
+        Ok(Spoken { samples: samples.to_vec(), durations })
     }
+}
+
+/// Durations in any type that exports give them.
+pub(crate) fn frames(durations: &DynValue) -> ort::Result<Vec<u32>> {
+    // A cast from float rounds down, and what is below zero to zero; of whole numbers none is either.
+    Ok(match durations.dtype().tensor_type() {
+        Some(TensorElementType::Float32) => {
+            durations.try_extract_tensor::<f32>()?.1.iter().map(|&it| it as u32).collect()
+        }
+        Some(TensorElementType::Int32) => {
+            durations.try_extract_tensor::<i32>()?.1.iter().map(|&it| it.max(0) as u32).collect()
+        }
+        _ => {
+            let frames = durations.try_extract_tensor::<i64>()?.1;
+            frames.iter().map(|&it| it.clamp(0, u32::MAX.into()) as u32).collect()
+        }
+    })
 }
 
 /// The `tokens` input of a sentence whose ids and speed are in order.

@@ -74,7 +74,16 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "output")]
     pub stream: bool,
 
-    /// Print how long everything took, as JSON, to standard output, or to standard error if that is taken by sound
+    /// A file of subtitles in the format SubRip to write
+    #[arg(long, value_name = "FILE")]
+    pub srt: Option<PathBuf>,
+
+    /// A file of subtitles in the format WebVTT to write
+    #[arg(long, value_name = "FILE")]
+    pub vtt: Option<PathBuf>,
+
+    /// Print how long everything took and when each word is said, as JSON, to standard output, or to standard error if that is
+    /// taken by sound
     #[arg(long)]
     pub json: bool,
 
@@ -121,6 +130,7 @@ Timings of --json, in seconds:
   synthesis         spent speaking
   audio             how long the speech lasts
   real_time_factor  synthesis over audio; less than 1 is faster than speech
+  words             text, start and end of each word in the sound, and its phonemes with theirs
 
 Environment:
   KOKORO_ONNXRUNTIME     a library of ONNX Runtime to use instead of the one inside

@@ -37,6 +37,7 @@ fn hint(kind: &ErrorKind) -> Option<&'static str> {
         Kind::RuntimeMissing { .. } | Kind::NotARuntime { .. } | Kind::RuntimeTooOld { .. } => {
             "unset `KOKORO_ONNXRUNTIME`: this program has a library inside"
         }
+        Kind::NoDurations => "this program was built with an older model: build it again with one made anew",
         Kind::NothingEmbedded | Kind::NoVoicesEmbedded => {
             "this program was built without a model: build it again"
         }
@@ -83,6 +84,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         | Kind::ModelRejected { .. }
         | Kind::OperatorsMissing { .. }
         | Kind::PreparedDamaged { .. }
+        | Kind::NoDurations
         | Kind::ModelInterface { .. } => MODEL,
         Kind::Inference { .. }
         | Kind::NoAudio { .. }

@@ -15,12 +15,14 @@ use arguments::Arguments;
 use failure::{Usage, exit_code, is_broken_pipe, shown};
 use output::Output;
 use progress::Progress;
+use subtitles::{Form, Subtitles};
 use timings::Clock;
 
 mod arguments;
 mod failure;
 mod output;
 mod progress;
+mod subtitles;
 mod telemetry;
 mod timings;
 mod voices;
@@ -48,6 +50,7 @@ fn run(arguments: &Arguments, clock: Clock) -> Result<()> {
         return voices::list(io::stdout().lock());
     }
     let output = Output::choose(arguments)?;
+    let subtitles = subtitles(arguments)?;
     // Before standard input is read: what is read is gone for the program that takes the place of this one.
     telemetry::switch_off()?;
     let mut text = match &arguments.text {
@@ -58,10 +61,22 @@ fn run(arguments: &Arguments, clock: Clock) -> Result<()> {
         // The model has no symbol for the end of a line, and every line of a file has one.
         text = text.lines().collect::<Vec<_>>().join(" ");
     }
-    speak(arguments, &text, output, clock)
+    speak(arguments, &text, output, subtitles, clock)
 }
 
-fn speak(arguments: &Arguments, text: &str, mut output: Output, mut clock: Clock) -> Result<()> {
+/// The subtitle files that the command line asks for.
+fn subtitles(arguments: &Arguments) -> Result<Vec<Subtitles>> {
+    let files = [(&arguments.srt, Form::Srt), (&arguments.vtt, Form::Vtt)];
+    files.into_iter().filter_map(|(path, form)| Some(Subtitles::new(path.as_ref()?, form))).collect()
+}
+
+fn speak(
+    arguments: &Arguments,
+    text: &str,
+    mut output: Output,
+    mut subtitles: Vec<Subtitles>,
+    mut clock: Clock,
+) -> Result<()> {
     let speaker = &arguments.voice;
     let mut delivery = Delivery::new(arguments.speed).trim(arguments.trim);
     if let Some(lufs) = arguments.loudness {
@@ -76,8 +91,8 @@ fn speak(arguments: &Arguments, text: &str, mut output: Output, mut clock: Clock
     let reader = reader(arguments)?;
     // The dictionaries are read while the model is: each takes one core some tenths of a second. What is wrong with the text is
     // known before the model is there.
-    let (phonemes, text) = (arguments.phonemes, text.to_owned());
-    let read = move || if phonemes { Script::from_phonemes(&text) } else { reader.read(&text) };
+    let (phonemes, given) = (arguments.phonemes, text.to_owned());
+    let read = move || if phonemes { Script::from_phonemes(&given) } else { reader.read(&given) };
     let reading = thread::spawn(read);
     let threads = arguments.threads;
     let loading = thread::spawn(move || {
@@ -96,6 +111,15 @@ fn speak(arguments: &Arguments, text: &str, mut output: Output, mut clock: Clock
     let mut utterances = synthesizer.speak(script, speaker.clone(), delivery)?;
     while let Some(utterance) = utterances.next() {
         let utterance = utterance?;
+        // Before its sound, so that none is written if there are no times.
+        for file in &mut subtitles {
+            file.take(text, utterance.words()?, clock.audio().as_secs_f64())?;
+        }
+        if arguments.json
+            && let Ok(words) = utterance.words()
+        {
+            clock.list(words);
+        }
         clock.spoke(&utterance.audio);
         output.take(&utterance.audio)?;
         progress.show(utterances.progress(), &clock);
@@ -103,6 +127,7 @@ fn speak(arguments: &Arguments, text: &str, mut output: Output, mut clock: Clock
     progress.end();
     let shows_audio = output.is_standard_output();
     output.finish()?;
+    subtitles.into_iter().try_for_each(Subtitles::finish)?;
     if arguments.json {
         clock.print(shows_audio)?;
     }

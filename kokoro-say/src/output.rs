@@ -70,10 +70,7 @@ impl Output {
 impl Place {
     fn choose(arguments: &Arguments) -> Result<Self> {
         if let Some(path) = arguments.output.as_ref().filter(|path| *path != Path::new("-")) {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if folder.is_some_and(|folder| !folder.is_dir()) || path.is_dir() {
-                return Err(anyhow!("`{}` cannot be a file", path.display()).context(Usage));
-            }
+            check_file(path)?;
             return Ok(Self::File { path: path.clone(), writer: None });
         }
         if io::stdout().is_terminal() {
@@ -108,6 +105,15 @@ impl Place {
             }
         }
     }
+}
+
+/// Refuses a path where no file can be made.
+pub fn check_file(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if folder.is_some_and(|folder| !folder.is_dir()) || path.is_dir() {
+        return Err(anyhow!("`{}` cannot be a file", path.display()).context(Usage));
+    }
+    Ok(())
 }
 
 const STANDARD_OUTPUT: &str = "cannot write to standard output";

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use kokoro_model::Audio;
+use kokoro_model::{Audio, Word};
 use serde::Serialize;
 
 /// Looks at the time whenever something is done.
@@ -14,17 +14,30 @@ pub struct Clock {
     last_sample: Duration,
     audio: Duration,
     utterances: usize,
+    words: Option<Vec<Timed>>,
+}
+
+/// A word, or a phoneme of it.
+#[derive(Serialize)]
+struct Timed {
+    text: String,
+    start: f64,
+    end: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    phonemes: Vec<Timed>,
 }
 
 /// In seconds; see the help of the program.
 #[derive(Serialize)]
-struct Timings {
+struct Timings<'a> {
     load: f64,
     first_sample: f64,
     synthesis: f64,
     audio: f64,
     real_time_factor: f64,
     utterances: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<&'a [Timed]>,
 }
 
 impl Clock {
@@ -37,6 +50,7 @@ impl Clock {
             last_sample: Duration::ZERO,
             audio: Duration::ZERO,
             utterances: 0,
+            words: None,
         }
     }
 
@@ -51,6 +65,27 @@ impl Clock {
         self.first_sample.get_or_insert(self.last_sample);
         self.audio += audio.duration();
         self.utterances += 1;
+    }
+
+    /// These words are said in the next piece of sound.
+    pub fn list(&mut self, words: &[Word]) {
+        let before = self.audio.as_secs_f64();
+        let timed = |word: &Word| Timed {
+            text: word.text.clone(),
+            start: before + word.start,
+            end: before + word.end,
+            phonemes: word
+                .phonemes
+                .iter()
+                .map(|it| Timed {
+                    text: it.symbol.to_string(),
+                    start: before + it.start,
+                    end: before + it.end,
+                    phonemes: Vec::new(),
+                })
+                .collect(),
+        };
+        self.words.get_or_insert_default().extend(words.iter().map(timed));
     }
 
     /// How long the speech lasts until now.
@@ -69,6 +104,7 @@ impl Clock {
             audio: self.audio.as_secs_f64(),
             real_time_factor: synthesis.as_secs_f64() / self.audio.as_secs_f64(),
             utterances: self.utterances,
+            words: self.words.as_deref(),
         };
         let text = serde_json::to_string(&timings)?;
         if output_is_taken {

@@ -46,6 +46,36 @@ fn every_way_of_writing_gives_the_same_sound() {
 }
 
 #[test]
+fn subtitles_and_words_are_written_beside_the_sound() {
+    let room = Room::new();
+    let mut say = room.say();
+    say.args(["It cost $5.3 billion. Up 10%!", "--json", "-o"]).arg(room.path("a.wav"));
+    say.arg("--srt").arg(room.path("a.srt")).arg("--vtt").arg(room.path("a.vtt"));
+    let output = succeeded(&mut say);
+    assert_eq!(room.names(), ["a.srt", "a.vtt", "a.wav", "home"]);
+    let srt = fs_err::read_to_string(room.path("a.srt")).unwrap();
+    let lines: Vec<_> = srt.lines().collect();
+    assert_eq!(
+        [lines[0], lines[2], lines[3], lines[4], lines[6]],
+        ["1", "It cost $5.3 billion.", "", "2", "Up 10%!"]
+    );
+    let vtt = fs_err::read_to_string(room.path("a.vtt")).unwrap();
+    assert!(vtt.starts_with("WEBVTT\n\n00:00:0"), "{vtt}");
+
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let words = json["words"].as_array().unwrap();
+    let texts: Vec<_> = words.iter().map(|word| word["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["It", "cost", "$5.3 billion", "Up", "10%"]);
+    let time = |index: usize, key: &str| words[index][key].as_f64().unwrap();
+    assert!((0..4).all(|index| time(index, "end") <= time(index + 1, "start")), "{json}");
+    assert!(time(4, "end") < json["audio"].as_f64().unwrap());
+    assert_eq!(words[0]["phonemes"][0]["start"], words[0]["start"]);
+    // The first cue is the first sentence, to the millisecond.
+    let stamp = |seconds: f64| format!("00:00:{:06.3}", seconds).replace('.', ",");
+    assert_eq!(lines[1], format!("{} --> {}", stamp(time(0, "start")), stamp(time(2, "end"))));
+}
+
+#[test]
 fn rate_and_format_are_chosen_and_notices_told() {
     let room = Room::new();
     let file = room.path("hello.wav");

@@ -17,6 +17,7 @@ pub mod census;
 pub mod check;
 pub mod coreml;
 pub mod dead;
+pub mod durations;
 pub mod error;
 pub mod external;
 pub mod fold;

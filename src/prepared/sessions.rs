@@ -11,8 +11,9 @@ use ort::value::{DynValue, TensorRef};
 
 use super::{Part, Prepared as Contents, Weight, check_sum, damaged, weights};
 use crate::error::Error;
+use crate::interface::DURATIONS;
 use crate::runtime::{Runtime, RuntimeMessage};
-use crate::synthesizer::SynthesizerOptions;
+use crate::synthesizer::{Spoken, SynthesizerOptions, frames};
 use crate::voice::{STYLE_LEN, Style};
 
 /// A prepared model that was loaded.
@@ -25,6 +26,7 @@ pub(crate) struct Prepared {
     style: String,
     speed: String,
     audio: String,
+    durations: Option<String>,
 }
 
 /// Values with their names.
@@ -80,17 +82,19 @@ impl Prepared {
         }
         let [tokens, style, speed, audio] =
             [&contents.tokens, &contents.style, &contents.speed, &contents.audio].map(ToString::to_string);
-        Ok(Self { parts, constants, tokens, style, speed, audio })
+        let made = contents.parts.iter().flat_map(|part| &part.outputs);
+        let durations = made.map(AsRef::as_ref).find(|name| DURATIONS.contains(name)).map(ToOwned::to_owned);
+        Ok(Self { parts, constants, tokens, style, speed, audio, durations })
     }
 
-    /// Runs every part, and returns the samples.
+    /// Runs every part, and returns the samples and durations.
     pub(crate) fn run(
         &mut self,
         tokens: &[i64],
         style: &Style,
         speed: f32,
         options: &RunOptions,
-    ) -> ort::Result<Vec<f32>> {
+    ) -> ort::Result<Spoken> {
         let speed = [speed];
         let tokens = TensorRef::from_array_view(([1, tokens.len()], tokens))?;
         let style = TensorRef::from_array_view(([1, STYLE_LEN], style.values().as_slice()))?;
@@ -120,8 +124,12 @@ impl Prepared {
             drop(outputs);
             values.extend(made);
         }
-        let Some(audio) = values.get(&self.audio) else { return Ok(Vec::new()) };
-        Ok(audio.try_extract_tensor::<f32>()?.1.to_vec())
+        let durations = self.durations.as_ref().and_then(|name| values.get(name)).map(frames).transpose()?;
+        let samples = match values.get(&self.audio) {
+            Some(audio) => audio.try_extract_tensor::<f32>()?.1.to_vec(),
+            None => Vec::new(),
+        };
+        Ok(Spoken { samples, durations })
     }
 
     /// The session of the last part, which takes most of the time.

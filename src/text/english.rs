@@ -3,7 +3,7 @@
 //! For the other languages there is no library to rely on: what the model was trained with is eSpeak NG, whose licence
 //! (GPL 3) a binary would have to take over, and dictionaries that are downloaded when they are built.
 
-use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use misaki_rs::G2P;
@@ -42,49 +42,78 @@ impl English {
 
     /// The phonemes of a sentence in words, and what of it has none: of [`Self::normalize`], nothing. What takes more than
     /// linear time here is bounded by the length of a piece.
-    pub(crate) fn phonemes(&self, piece: &str) -> (String, Vec<String>) {
-        match self.asked(&self.marked(piece, false)) {
-            // Of words that a mark joins, such as "Yes!No", none may be known.
-            (_, unknown) if !unknown.is_empty() => self.asked(&self.marked(piece, true)),
-            known => known,
-        }
+    pub(crate) fn phonemes(&self, piece: &str) -> Pronounced {
+        let known = self.asked(&self.marked(piece, false));
+        // Of words that a mark joins, such as "Yes!No", none may be known.
+        if known.unspoken.is_empty() { known } else { self.asked(&self.marked(piece, true)) }
     }
 
-    fn asked(&self, piece: &str) -> (String, Vec<String>) {
-        let Ok((phonemes, tokens)) = self.g2p.g2p(piece) else {
-            return (String::new(), vec![piece.to_owned()]);
+    fn asked(&self, piece: &Marked) -> Pronounced {
+        let mut said = Pronounced::default();
+        let Ok((_, tokens)) = self.g2p.g2p(&piece.text) else {
+            said.unspoken.push(piece.plain.clone());
+            return said;
         };
-        let is_known = |phonemes: &str| !phonemes.contains(&self.g2p.unk);
-        // Of marks alone, some have no sound.
-        let unknown = tokens.iter().filter(|token| {
-            !token.phonemes.as_deref().is_some_and(is_known) && token.text.contains(char::is_alphanumeric)
-        });
-        let unknown = unknown.map(|token| token.text.clone()).collect();
-        let phonemes = phonemes.replace(&self.g2p.unk, "");
-        (phonemes.split_whitespace().collect::<Vec<_>>().join(" "), unknown)
+        let unknown = &self.g2p.unk;
+        let (mut at, mut count, mut space) = (0, 0, false);
+        for token in tokens {
+            let start = piece.plain[at..].find(&token.text).map_or(at, |found| at + found);
+            at = (start + token.text.len()).min(piece.plain.len());
+            let is_word = token.text.contains(char::is_alphanumeric);
+            let phonemes = token.phonemes.as_ref().unwrap_or(unknown);
+            // Of marks alone, some have no sound.
+            if phonemes.contains(unknown) && is_word {
+                said.unspoken.push(token.text.clone());
+            }
+            let mut first = None;
+            for phoneme in phonemes.replace(unknown, "").chars() {
+                if phoneme.is_whitespace() {
+                    space = count > 0;
+                    continue;
+                }
+                if std::mem::take(&mut space) {
+                    said.phonemes.push(' ');
+                    count += 1;
+                }
+                first.get_or_insert(count);
+                said.phonemes.push(phoneme);
+                count += 1;
+            }
+            space |= count > 0 && token.whitespace.contains(char::is_whitespace);
+            if let Some(first) = first.filter(|_| is_word)
+                && let Some(places) = piece.places.get(start..at)
+                && let (Some(begin), Some(end)) = (places.first(), places.last())
+            {
+                said.words.push((first..count, begin.start..end.end));
+            }
+        }
+        said
     }
 
     /// The piece as `misaki-rs` is to be asked: with phonemes given for what it would take for something else, which are the
     /// letter A, its article, and two contractions at once, which no dictionary has. `apart` keeps marks from words.
-    fn marked<'a>(&self, piece: &'a str, apart: bool) -> Cow<'a, str> {
+    fn marked(&self, piece: &str, apart: bool) -> Marked {
+        let mut marked = Marked::default();
         if !apart && !piece.contains([LETTER, '\n', '[']) && !piece.contains("'ve") {
-            return Cow::Borrowed(piece);
+            marked.keep(piece, 0);
+            return marked;
         }
-        let mut marked = String::with_capacity(piece.len() + 16);
         let mut rest = piece;
         while let Some(first) = rest.chars().next() {
-            if let Some((phonemes, length)) = given(rest) {
+            let at = piece.len() - rest.len();
+            if let Some((word, phonemes, length)) = given(rest) {
+                let word = at + 1..at + 1 + word.len();
                 rest = &rest[length..];
                 match rest.strip_prefix("'s").filter(|behind| !behind.starts_with(char::is_alphanumeric)) {
                     Some(behind) => {
-                        give(&mut marked, &with_s(phonemes));
+                        marked.give(&with_s(phonemes), word);
                         rest = behind;
                     }
-                    None => give(&mut marked, phonemes),
+                    None => marked.give(phonemes, word),
                 }
                 // A word that touches what is given would be looked up together with it.
                 if rest.starts_with(|it: char| it.is_alphanumeric() || "-'".contains(it)) {
-                    marked.push(' ');
+                    marked.put(' ', piece.len() - rest.len());
                     rest = rest.strip_prefix(['-', '\'']).unwrap_or(rest);
                 }
                 continue;
@@ -92,46 +121,92 @@ impl English {
             let length = rest.bytes().take_while(|it| it.is_ascii_alphabetic() || *it == b'\'').count();
             let (word, behind) = rest.split_at(length);
             match word.strip_suffix("'ve").filter(|stem| stem.contains('\'')) {
-                Some(stem) => give(&mut marked, &format!("{}əv", self.phonemes(stem).0)),
-                None if length > 0 => marked.push_str(word),
+                Some(stem) => {
+                    marked.give(&format!("{}əv", self.phonemes(stem).phonemes), at..at + length);
+                }
+                None if length > 0 => marked.keep(word, at),
                 None => {
                     rest = &rest[first.len_utf8()..];
                     match first {
                         LETTER if rest.starts_with('A') => {
-                            give(&mut marked, "ˈA");
+                            marked.give("ˈA", at..at + LETTER.len_utf8() + 1);
                             rest = &rest[1..];
                         }
                         LETTER => {}
-                        _ if first.is_whitespace() => marked.push(' '),
-                        _ if apart => marked.extend([' ', first, ' ']),
-                        _ => marked.push(first),
+                        _ if first.is_whitespace() => marked.put(' ', at),
+                        _ if apart => [' ', first, ' '].into_iter().for_each(|it| marked.put(it, at)),
+                        _ => marked.put(first, at),
                     }
                     continue;
                 }
             }
             rest = behind;
         }
-        Cow::Owned(marked)
+        marked
     }
 }
 
-/// Appends phonemes. The word that they are of is in no dictionary: of one that is, `misaki-rs` takes what the dictionary says.
-fn give(marked: &mut String, phonemes: &str) {
-    if marked.ends_with('-') {
-        marked.pop();
-    }
-    if marked.ends_with(|it: char| it.is_alphanumeric() || it == '\'') {
-        marked.push(' ');
-    }
-    marked.extend(["[xyzzyq](/", phonemes, "/)"]);
+/// How a piece is said.
+#[derive(Debug, Default)]
+pub(crate) struct Pronounced {
+    pub(crate) phonemes: String,
+    /// Which phonemes are of which bytes of the piece, for each word in its order; marks are none.
+    pub(crate) words: Vec<(Range<usize>, Range<usize>)>,
+    /// Words without phonemes.
+    pub(crate) unspoken: Vec<String>,
 }
 
-/// The phonemes of `[word](/…/)`, if that is what the text begins with, and its length.
-fn given(text: &str) -> Option<(&str, usize)> {
+/// A piece as `misaki-rs` is asked it.
+#[derive(Default)]
+struct Marked {
+    text: String,
+    /// The text without the phonemes that are given in it, of which the answer is.
+    plain: String,
+    /// The bytes of the piece that each byte of it stands for.
+    places: Vec<Range<usize>>,
+}
+
+impl Marked {
+    /// Appends what stands at byte `at` of the piece.
+    fn keep(&mut self, text: &str, at: usize) {
+        self.text.push_str(text);
+        self.plain.push_str(text);
+        self.places.extend((at..at + text.len()).map(|at| at..at + 1));
+    }
+
+    /// Appends a character for one that stands at byte `at` of the piece.
+    fn put(&mut self, character: char, at: usize) {
+        self.text.push(character);
+        self.plain.push(character);
+        self.places.resize(self.plain.len(), at..at + 1);
+    }
+
+    /// Appends phonemes. The word that they are of is in no dictionary: of one that is, `misaki-rs` takes what the dictionary
+    /// says.
+    fn give(&mut self, phonemes: &str, place: Range<usize>) {
+        const WORD: &str = "xyzzyq";
+        if self.text.ends_with('-') {
+            self.text.pop();
+            self.plain.pop();
+            self.places.pop();
+        }
+        if self.text.ends_with(|it: char| it.is_alphanumeric() || it == '\'') {
+            self.put(' ', place.start);
+        }
+        for part in ["[", WORD, "](/", phonemes, "/)"] {
+            self.text.push_str(part);
+        }
+        self.plain.push_str(WORD);
+        self.places.resize(self.plain.len(), place);
+    }
+}
+
+/// Word and phonemes of `[word](/…/)`, if that is what the text begins with, and its length.
+fn given(text: &str) -> Option<(&str, &str, usize)> {
     let inner = text.strip_prefix('[')?;
     let word = inner.find([']', '[', '\n']).filter(|&word| word > 0)?;
     let behind = inner[word..].strip_prefix("](/")?;
     let length = behind.find(['[', ')', '\n'])?;
     let phonemes = behind[..length].strip_suffix('/')?;
-    behind[length..].starts_with(')').then_some((phonemes, 1 + word + 3 + length + 1))
+    behind[length..].starts_with(')').then_some((&inner[..word], phonemes, 1 + word + 3 + length + 1))
 }

@@ -38,6 +38,8 @@ mod roman;
 mod symbols;
 mod units;
 
+use std::ops::Range;
+
 pub(crate) use mapped::Mapped;
 pub(crate) use reading::{LETTER, PAUSE};
 
@@ -62,14 +64,35 @@ pub(crate) struct Knowledge<'a> {
 }
 
 /// A text in words.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Normalized {
     /// Words, marks, phonemes given as `[word](/…/)`, [`LETTER`] before letters that are called by their names, and [`PAUSE`].
     pub(crate) text: Mapped,
     /// The place and the length in seconds of each [`PAUSE`], in their order.
     pub(crate) pauses: Vec<(usize, f32)>,
+    /// What of the original is said in other words, each part in bytes, in their order.
+    pub(crate) readings: Vec<Range<usize>>,
     /// What was left out, in the order of the text.
     pub(crate) notices: Vec<Notice>,
+}
+
+impl Normalized {
+    /// What was written for these bytes of the text in words: for what stays as it is, itself; for what is said in
+    /// other words, all that is said so.
+    pub(crate) fn written(&self, original: &str, range: Range<usize>) -> Range<usize> {
+        let last = self.text.as_str()[range.clone()].char_indices().next_back().map_or(0, |(at, _)| at);
+        let last = range.start + last;
+        let origin = |at: usize| self.text.origin(at).unwrap_or(original.len());
+        let reading = |at: usize| {
+            let index = self.readings.partition_point(|reading| reading.start <= at);
+            let reading = index.checked_sub(1).map(|index| &self.readings[index]);
+            reading.filter(|reading| reading.contains(&at))
+        };
+        let (first, behind) = (origin(range.start), origin(last));
+        let start = reading(first).map_or(first, |reading| reading.start);
+        let end = reading(behind).map_or_else(|| self.text.end(last, original), |reading| reading.end);
+        start..end.max(start)
+    }
 }
 
 /// The text in words.
@@ -78,9 +101,10 @@ pub(crate) fn normalize(text: &str, knowledge: Knowledge<'_>) -> Normalized {
     let plain = characters::plain(text);
     let plain = markup::plain(&plain, &mut findings);
     let plain = capitals::lowered(&plain, knowledge.is_word);
-    let (spoken, pauses) = reading::read(&plain, text, knowledge, &mut findings);
-    languages::notice(&spoken, text, &mut findings);
-    Normalized { text: spoken, pauses, notices: findings.notices(text) }
+    let mut normalized = reading::read(&plain, text, knowledge, &mut findings);
+    languages::notice(&normalized.text, text, &mut findings);
+    normalized.notices = findings.notices(text);
+    normalized
 }
 
 /// What was found on the way, by its place in the original.

@@ -1,7 +1,9 @@
 //! What is to be said, in pieces that the model takes.
 
+use std::ops::Range;
+
 #[cfg(feature = "english")]
-use super::english::English;
+use super::english::{English, Pronounced};
 #[cfg(feature = "english")]
 use super::normalize::{LETTER, Normalized, PAUSE};
 #[cfg(feature = "english")]
@@ -181,18 +183,32 @@ impl Script {
         match &self.written {
             #[cfg(feature = "english")]
             Written::English { english, normalized } => {
-                let (phonemes, unspoken) =
+                let Pronounced { phonemes, words, unspoken } =
                     english.phonemes(&normalized.text.as_str()[unit.start..unit.after]);
                 let start = normalized.text.origin(unit.start).unwrap_or(self.text.len());
                 let end = self.end(normalized, unit).max(start);
                 let text = self.text[start..end].trim_end();
-                Said { text: text.to_owned(), phonemes, unspoken }
+                let words = words.into_iter().map(|(phonemes, piece)| Spelled {
+                    phonemes,
+                    source: normalized.written(&self.text, unit.start + piece.start..unit.start + piece.end),
+                });
+                Said { text: text.to_owned(), phonemes, words: whole(words), unspoken }
             }
             Written::Phonemes => {
-                let phonemes = self.text[unit.start..unit.after].to_owned();
-                Said { text: String::new(), phonemes, unspoken: Vec::new() }
+                let phonemes = &self.text[unit.start..unit.after];
+                let words = runs(phonemes).map(|(phonemes, Range { start, end })| Spelled {
+                    phonemes,
+                    source: unit.start + start..unit.start + end,
+                });
+                let words = words.collect();
+                Said { text: String::new(), phonemes: phonemes.to_owned(), words, unspoken: Vec::new() }
             }
         }
+    }
+
+    /// What of the text, or of the phonemes, was given at these bytes.
+    pub(crate) fn given(&self, source: Range<usize>) -> &str {
+        &self.text[source]
     }
 }
 
@@ -200,8 +216,50 @@ impl Script {
 pub(crate) struct Said {
     pub(crate) text: String,
     pub(crate) phonemes: String,
+    /// The words in their order.
+    pub(crate) words: Vec<Spelled>,
     /// Words without phonemes. None that was read has any, by the tests of this crate.
     pub(crate) unspoken: Vec<String>,
+}
+
+/// A word as it was written, and how it is said.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Spelled {
+    /// Its phonemes among those of the unit, in characters.
+    pub(crate) phonemes: Range<usize>,
+    /// Where it stands in what was given, in bytes.
+    pub(crate) source: Range<usize>,
+}
+
+/// The words as they were written, of which one may be said in several: `$5.3 billion`.
+#[cfg(feature = "english")]
+fn whole(said: impl Iterator<Item = Spelled>) -> Vec<Spelled> {
+    let mut words: Vec<Spelled> = Vec::new();
+    for word in said {
+        match words.last_mut() {
+            Some(last) if word.source.start < last.source.end => {
+                last.phonemes.end = word.phonemes.end;
+                last.source.end = last.source.end.max(word.source.end);
+            }
+            _ => words.push(word),
+        }
+    }
+    words
+}
+
+/// The words of phonemes, in characters and in bytes: what is between white space and marks.
+fn runs(phonemes: &str) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+    let mut rest = phonemes.char_indices().enumerate().peekable();
+    std::iter::from_fn(move || {
+        let is_between = |it: char| it.is_whitespace() || ";:,.!?—…\"()“”".contains(it);
+        let (first, (start, _)) = rest.find(|(_, (_, it))| !is_between(*it))?;
+        let mut count = 1;
+        while rest.next_if(|(_, (_, it))| !is_between(*it)).is_some() {
+            count += 1;
+        }
+        let end = rest.peek().map_or(phonemes.len(), |(_, (end, _))| *end);
+        Some((first..first + count, start..end))
+    })
 }
 
 /// Whether there is a letter or a figure; marks alone are not spoken.
@@ -212,5 +270,67 @@ pub(crate) fn is_speech(piece: &str) -> bool {
 impl std::fmt::Debug for Script {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Script").field("bytes", &self.text.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(script: &Script) -> Vec<(&str, String)> {
+        let mut words = Vec::new();
+        let mut next = script.unit(0);
+        while let Some(unit) = next {
+            let said = script.said(&unit);
+            let phonemes: Vec<char> = said.phonemes.chars().collect();
+            words.extend(said.words.into_iter().map(|Spelled { phonemes: of, source }| {
+                (script.given(source), phonemes[of].iter().collect::<String>())
+            }));
+            next = script.next(&unit).0;
+        }
+        words
+    }
+
+    #[test]
+    fn words_of_phonemes_are_between_marks() {
+        let script = Script::from_phonemes("“həlˈO, ɑ\u{303}”… wˈɜɹld.  jˈɛs!").unwrap();
+        let words = words(&script);
+        let texts: Vec<_> = words.iter().map(|(text, _)| *text).collect();
+        assert_eq!(texts, ["həlˈO", "ɑ\u{303}", "wˈɜɹld", "jˈɛs"]);
+        assert!(words.iter().all(|(text, phonemes)| text == phonemes));
+    }
+
+    #[cfg(feature = "english")]
+    #[test]
+    fn words_are_those_that_were_written() {
+        use crate::{Language, Lexicon, Reader};
+
+        let lexicon: Lexicon = "Kokoro kˈOkəɹO\nC# sˈiʃˈɑɹp".parse().unwrap();
+        let reader = Reader::new(Language::AmericanEnglish).lexicon(lexicon);
+        for (text, expected) in [
+            ("It cost $5.3 billion, up 10%.", &["It", "cost", "$5.3 billion", "up", "10%"][..]),
+            ("Dr. Oz came at 9:30 on 3/4/2021!", &["Dr.", "Oz", "came", "at", "9:30", "on", "3/4/2021"]),
+            ("**Bold** and **50%**, [a link](https://a.org).", &["Bold", "and", "50%", "a", "link"]),
+            ("No, it isn’t; I’d’ve known.", &["No", "it", "isn’t", "I’d’ve", "known"]),
+            ("Naïve cafe\u{301}s: ﬁnal.", &["Naïve", "cafe\u{301}s", "ﬁnal"]),
+            ("Kokoro's C# is [Bob](/bˈA/).", &["Kokoro's", "C#", "is", "Bob"]),
+            ("THE OLD MAN LOOKED AT THE item(s).", &["THE", "OLD", "MAN", "LOOKED", "AT", "THE", "item(s)"]),
+            (
+                "Yes!No—maybe, e.g. a well-known one.",
+                &["Yes", "No", "maybe", "e.g.", "a", "well-known", "one"],
+            ),
+            ("# Title\n\n1. One ☃ two\n2. It's 5°C", &["Title", "1", "One", "two", "2", "It's", "5°C"]),
+            ("Plan A. [pause 1s] World War II", &["Plan", "A", "World", "War", "II"]),
+        ] {
+            let script = reader.read(text).unwrap();
+            let words = words(&script);
+            assert_eq!(words.iter().map(|(text, _)| *text).collect::<Vec<_>>(), expected, "{text}");
+            // No phoneme is of two words, and none but spaces and marks of none.
+            let all: String = script.phonemes().chars().filter(|it| it.is_alphanumeric()).collect();
+            let of_words = words.iter().flat_map(|(_, phonemes)| phonemes.chars());
+            assert_eq!(of_words.filter(|it| it.is_alphanumeric()).collect::<String>(), all, "{text}");
+        }
+        let script = reader.read("It cost $5.3 billion.").unwrap();
+        assert_eq!(words(&script)[2].1, "fˈIv pˈYnt θɹˈi bˈɪljən dˈɑləɹz");
     }
 }

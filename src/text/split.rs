@@ -209,7 +209,7 @@ fn is_opening(character: char) -> bool {
 }
 
 /// Marks that change the symbol before them.
-fn belongs_before(character: char) -> bool {
+pub(crate) fn belongs_before(character: char) -> bool {
     matches!(character, 'ː' | 'ʰ' | 'ʲ' | '\u{300}'..='\u{36f}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
 }
 

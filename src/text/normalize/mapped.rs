@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::text::split::belongs_before;
+
 /// A text with, for each of its bytes, the byte of the original that it stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mapped {
@@ -25,6 +27,14 @@ impl Mapped {
     /// Where in the original the byte `at` comes from; behind the end, `None`.
     pub(crate) fn origin(&self, at: usize) -> Option<usize> {
         self.origins.get(at).map(|&origin| origin as usize)
+    }
+
+    /// Where in the original the character at byte `at` ends, with the marks that belong to it.
+    pub(crate) fn end(&self, at: usize, original: &str) -> usize {
+        let Some(origin) = self.origin(at) else { return original.len() };
+        let mut rest = original[origin..].chars();
+        let first = rest.next().map_or(0, char::len_utf8);
+        origin + first + rest.take_while(|next| belongs_before(*next)).map(char::len_utf8).sum::<usize>()
     }
 
     /// Appends a character that stands for what begins at byte `origin` of the original.
@@ -69,5 +79,6 @@ mod tests {
         assert_eq!(spoken.as_str(), "a five euros");
         assert_eq!([0, 2, 11].map(|at| spoken.origin(at)), [Some(0), Some(2), Some(2)]);
         assert_eq!(spoken.origin(spoken.len()), None);
+        assert_eq!([0, 2, 20].map(|at| spoken.end(at, "a €5")), [1, 5, 6]);
     }
 }

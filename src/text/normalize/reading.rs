@@ -2,8 +2,8 @@
 
 use super::mapped::Mapped;
 use super::{
-    Dialect, Findings, Knowledge, abbreviations, addresses, calendar, capitals, figures, money, roman,
-    symbols, units,
+    Dialect, Findings, Knowledge, Normalized, abbreviations, addresses, calendar, capitals, figures, money,
+    roman, symbols, units,
 };
 use crate::text::notice::NoticeKind;
 
@@ -137,15 +137,21 @@ const SYMBOLIC: &[Rule] = &[
     symbols::symbol,
 ];
 
-/// The text in words, and the places and lengths of its pauses.
+/// The text in words, without its notices.
 pub(super) fn read(
     text: &Mapped,
     original: &str,
     knowledge: Knowledge<'_>,
     findings: &mut Findings,
-) -> (Mapped, Vec<(usize, f32)>) {
+) -> Normalized {
     let whole = text.as_str();
     let (mut spoken, mut pauses) = (Mapped::with_capacity(text.len()), Vec::new());
+    let mut readings = Vec::new();
+    let written = |at: usize, length: usize| {
+        let last =
+            whole[at..at + length].trim_end().char_indices().next_back().map_or(at, |(last, _)| at + last);
+        text.origin(at).unwrap_or(original.len())..text.end(last, original)
+    };
     let (mut at, mut quoted) = (0, false);
     while let Some(first) = whole[at..].chars().next() {
         let origin = text.origin(at).unwrap_or(0);
@@ -171,6 +177,7 @@ pub(super) fn read(
         if !within && let Some((word, phonemes)) = knowledge.lexicon.at(place.rest()) {
             let name = if word.bytes().all(|it| it.is_ascii_alphabetic()) { word } else { NAME };
             spoken.push_str(&format!("[{name}](/{phonemes}/)"), origin);
+            readings.push(written(at, word.len()));
             at += word.len();
             continue;
         }
@@ -183,6 +190,7 @@ pub(super) fn read(
         };
         if let Some(Reading { words, length }) = rules.iter().find_map(|rule| rule(&place)) {
             say(&mut spoken, &words, origin, whole[at + length..].chars().next());
+            readings.push(written(at, length));
             at += length;
             continue;
         }
@@ -208,6 +216,7 @@ pub(super) fn read(
             {
                 length = 3;
                 spoken.push('s', origin);
+                readings.push(written(at, length));
             }
             // What a bracket touches is a word of its own.
             '(' if spoken.as_str().ends_with(is_word) => {
@@ -234,7 +243,7 @@ pub(super) fn read(
         at += length;
     }
     spoken.trim_end();
-    (spoken, pauses)
+    Normalized { text: spoken, pauses, readings, notices: Vec::new() }
 }
 
 fn is_word(character: char) -> bool {
