@@ -11,6 +11,7 @@ mod coreml;
 mod determinism;
 mod dnsmos;
 mod edges;
+mod features;
 mod lock;
 mod lookup;
 mod mutants;
