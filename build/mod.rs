@@ -3,7 +3,7 @@
 //! ONNX Runtime → its digest, and with `bundle-runtime` the library → verified bytes → compressed.
 //!
 //! Architecture invariant: nothing here opens a socket, and no file is used under a name that its digest did not give
-//! it, but for the one pass that checks it. `tests/*_build.rs` and `tests/build_script.rs` test these modules.
+//! it, but for the one pass that checks it. `tests/it/*_build.rs` and `tests/it/build_script.rs` test these modules.
 
 #[cfg(feature = "embed")]
 pub mod artifact;

@@ -1,5 +1,5 @@
 //! What the engine's tests share.
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::path::PathBuf;
 

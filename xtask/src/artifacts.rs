@@ -129,12 +129,20 @@ impl Artifacts {
         self.folder.join("staged")
     }
 
-    /// Waits until no other run works in this folder; `waiting` is called if one does.
+    /// Waits until no other run works in this folder; `waiting` is called if one does. What a killed run left
+    /// unfinished in `staged/` is removed then, whether or not this run would come by it.
     ///
     /// # Errors
-    /// The folder or its lock cannot be made.
+    /// The folder or its lock cannot be made, or something unfinished cannot be removed.
     pub fn lock(&self, waiting: impl FnOnce()) -> Result<fs_err::File> {
-        Ok(lock(&self.folder.join(".lock"), waiting)?)
+        let lock = lock(&self.folder.join(".lock"), waiting)?;
+        remove_unfinished(&self.staged())?;
+        Ok(lock)
+    }
+
+    /// A folder for what gates work with, which must not outlive them.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.staged().join(format!("{name}.tmp"))
     }
 
     /// The artifact of that name, if its file has the digest that its metadata says.
@@ -301,6 +309,20 @@ impl Artifacts {
         let artifact = Artifact { metadata: read_json(&json)?, path };
         Ok(self.has_its_prepared(&artifact)?.then_some(artifact))
     }
+}
+
+/// Removes what the names in `folder` say is not finished: a file that was being written, a folder to work in.
+fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|it| it == "part" || it == "tmp") {
+            if path.is_dir() { fs_err::remove_dir_all(&path)? } else { fs_err::remove_file(&path)? }
+        }
+    }
+    Ok(())
 }
 
 fn move_to(artifact: Artifact, folder: &Path) -> Result<Artifact> {

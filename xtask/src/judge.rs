@@ -180,7 +180,7 @@ impl<'a> Judge<'a> {
             providers: Vec::new(),
             folders: Folders {
                 audio: artifacts.audio(),
-                profile: artifacts.staged().join("profile"),
+                profile: artifacts.scratch("profile"),
                 said: artifacts.fidelity(),
             },
             progress: Progress::stderr(workspace.environment().redraws()),

@@ -193,7 +193,7 @@ impl<'a> Maker<'a> {
             |path, sha256, bytes| {
                 let metadata = describe::with_file(metadata, sha256, bytes);
                 let artifact = fs_err::read(path)?.into();
-                let scratch = artifacts.staged().join(format!("{name}.tmp"));
+                let scratch = artifacts.scratch(&name);
                 let prepared = prepare(runtime, &artifact, &metadata, recipe, &scratch)
                     .with_context(|| format!("`{name}` cannot be prepared"))?;
                 Ok((describe::with_prepared(metadata, &prepared, runtime.version()), Some(prepared)))

@@ -159,6 +159,10 @@ pub fn compare(
     let steps = rounds.warm_up * subjects.len() + subjects.len() * sentences.len() + later;
     let mut steps = progress.start("bench", steps);
     let mut timed = |model: usize, sentence: usize| {
+        if steps.are_done() {
+            // Another round, because a ratio is undecided.
+            steps.more(in_each * sentences.len());
+        }
         // Between two calls, so that the threads of the one before have gone to sleep.
         std::thread::sleep(PAUSE);
         let call = timed(&mut synthesizers[model], &sentences[sentence])

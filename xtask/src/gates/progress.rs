@@ -89,6 +89,19 @@ impl Steps {
         }
     }
 
+    /// Whether nothing is left of what was to be done.
+    pub(crate) fn are_done(&self) -> bool {
+        self.done == self.total
+    }
+
+    /// There are more to do than was thought.
+    pub(crate) fn more(&mut self, steps: usize) {
+        self.total += steps;
+        if let Some(bar) = &self.bar {
+            bar.inc_length(steps as u64);
+        }
+    }
+
     /// One more of many steps is done. A log gets a line for each tenth of the way, and where that takes long.
     pub(crate) fn small_step(&mut self, message: &str) {
         let tenth = |done: usize| done * 10 / self.total.max(1);
@@ -127,4 +140,22 @@ fn heartbeat(what: String) -> Sender<()> {
         }
     });
     sender
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_added_is_still_to_be_done() {
+        let mut steps = Progress::Nothing.start("bench", 2);
+        for done in [false, true] {
+            steps.small_step("");
+            assert_eq!(steps.are_done(), done);
+        }
+        steps.more(1);
+        assert!(!steps.are_done());
+        steps.small_step("");
+        assert!(steps.are_done() && steps.done == 3);
+    }
 }

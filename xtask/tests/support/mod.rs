@@ -91,14 +91,22 @@ impl Bench {
 /// Writes a shell script that can be run as a program.
 pub fn write_script(path: &Path, script: &str) {
     fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-    let mut file = fs_err::File::create(path).unwrap();
-    file.write_all(format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n").as_bytes()).unwrap();
-    drop(file);
+    let text = format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n");
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // By a process of its own: what this one has open for writing, a program that another test starts meanwhile has,
+        // too, for a moment, and a script that somebody could write to does not run.
+        let mut shell = std::process::Command::new("/bin/sh")
+            .args(["-c", "cat > \"$1\" && chmod 755 \"$1\"", "sh"])
+            .arg(path)
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        shell.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(shell.wait().unwrap().success(), "cannot write `{}`", path.display());
     }
+    #[cfg(not(unix))]
+    fs_err::write(path, text).unwrap();
 }
 
 /// `length` bytes that do not repeat soon.
