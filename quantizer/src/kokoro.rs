@@ -46,6 +46,10 @@ pub const F0: Point<'static> = Point { value: "kokoro/f0", element: DataType::Fl
 /// Energy.
 pub const ENERGY: Point<'static> = Point { value: "kokoro/energy", element: DataType::Float, rank: 3 };
 
+/// The entries of `metadata_props` by which a model may name its predictions itself, for one that
+/// computes them in a way of its own. Its inputs and samples then have the names of an imported one.
+pub const NAMED: [&str; 3] = ["kokoro.durations", "kokoro.f0", "kokoro.energy"];
+
 /// Operators that draw numbers, so that a model never says the same twice.
 const RANDOM: [&str; 5] =
     ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli"];
@@ -63,7 +67,7 @@ pub struct Export {
     pub widened: usize,
     /// Weights that are computed from constants.
     pub folded: usize,
-    /// Nodes of each module.
+    /// Nodes of each module; none where the model [names](NAMED) its predictions.
     pub modules: Vec<(String, usize)>,
 }
 
@@ -78,6 +82,7 @@ pub fn import(model: &mut ModelProto) -> Result<Export> {
     check::model(model)?;
     opset::make_initializers_constant(model)?;
     let version = opset::version(&model.opset_import).unwrap_or(0);
+    let named = named(model);
     let widened = widen::widen(model)?;
     let graph = model::graph_mut(model)?;
     order::sort(graph)?;
@@ -86,14 +91,18 @@ pub fn import(model: &mut ModelProto) -> Result<Export> {
     if rewrite::common_tensors(graph) > 0 {
         dead::remove(graph);
     }
-    let parts = find(graph)?;
-    let roles = {
-        let view = View::new(graph);
-        roles::roles(&Facts::new(&view), &parts)?
+    let (parts, modules) = if let Some(parts) = named {
+        (parts, Vec::new())
+    } else {
+        let parts = find(graph)?;
+        let roles = {
+            let view = View::new(graph);
+            roles::roles(&Facts::new(&view), &parts)?
+        };
+        name_nodes(graph, &roles);
+        (parts, count(&roles))
     };
-    let modules = count(&roles);
     let random = graph.node.iter().filter(|node| RANDOM.iter().any(|op| is(node, op))).count();
-    name_nodes(graph, &roles);
     name_values(graph, &parts)?;
     take_speed_as_float(graph, &parts)?;
     declare_interface(graph)?;
@@ -106,9 +115,11 @@ pub fn import(model: &mut ModelProto) -> Result<Export> {
 ///
 /// # Errors
 /// As [`import`].
-pub fn name_predictions(graph: &mut GraphProto) -> Result<()> {
+pub fn name_predictions(model: &mut ModelProto) -> Result<()> {
+    let named = named(model);
+    let graph = model::graph_mut(model)?;
     order::sort(graph)?;
-    let parts = find(graph)?;
+    let parts = named.map_or_else(|| find(graph), Ok)?;
     let names = predictions(&parts);
     rename_values(graph, &names)
 }
@@ -163,6 +174,17 @@ fn quiet(random: &NodeProto, taken: &mut Names) -> Vec<NodeProto> {
     let mut filled = node("ConstantOfShape", random.name(), &[&shape], &[output]);
     filled.attribute.push(value());
     vec![first, filled]
+}
+
+/// What a model says of itself.
+fn named(model: &ModelProto) -> Option<Parts> {
+    let entry = |key: &str| {
+        let found = model.metadata_props.iter().find(|entry| entry.key() == key)?;
+        Some(found.value().to_owned())
+    };
+    let [durations, f0, energy] = NAMED.map(entry);
+    let [tokens, style, speed, audio] = [TOKENS, STYLE, SPEED, AUDIO].map(str::to_owned);
+    Some(Parts { tokens, style, speed, audio, durations: durations?, f0: f0?, energy: energy? })
 }
 
 fn find(graph: &GraphProto) -> Result<Parts> {

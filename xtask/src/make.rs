@@ -162,7 +162,7 @@ impl<'a> Maker<'a> {
         let plan = self.made_of().plan_of(scheme);
         let name = file_name(&base.name, scheme.as_str());
         let mut model = base.decode()?;
-        if base.export.is_some() {
+        if base.export.as_ref().is_some_and(|export| !export.modules.is_empty()) {
             scheme.check_patterns(recipe, &model)?;
         }
         let summary = quantizer::schemes::quantize(&mut model, &*scheme.build(recipe, plan)?)

@@ -21,10 +21,10 @@ const FORCED: [&str; 3] = ["forced_durations", "forced_f0", "forced_energy"];
 /// # Errors
 /// [`Failure::Model`], naming the value that the graph does not have, with a hint at the recipe.
 pub fn open(model: &mut ModelProto, recipe: &ProbeRecipe, forced: bool) -> Result<()> {
-    let graph = model::graph_mut(model).context(Failure::Model)?;
-    if recipe.is_by_structure() && !is_named(graph) {
-        kokoro::name_predictions(graph).context("the graph cannot be probed").context(Failure::Model)?;
+    if recipe.is_by_structure() && !is_named(model::graph(model).context(Failure::Model)?) {
+        kokoro::name_predictions(model).context("the graph cannot be probed").context(Failure::Model)?;
     }
+    let graph = model::graph_mut(model).context(Failure::Model)?;
     // Two models that draw noise never say the same.
     kokoro::still(graph);
     for (point, input) in points(recipe).into_iter().zip(FORCED) {

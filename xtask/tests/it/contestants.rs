@@ -75,7 +75,7 @@ impl Contest {
     fn judge(&self, kind: BaseKind) -> Judged {
         let bytes: bytes::Bytes = models::encode(&models::clear()).into();
         let id = BaseId { name: "clear".into(), kind, sha256: Digest::of(&bytes) };
-        let base = Base { id, bytes };
+        let base = Base { id, file_bytes: bytes.len() as u64, bytes, export: None };
         let scheme = SchemeName::WeightsInt8;
         let mut model = base.decode().unwrap();
         quantizer::schemes::quantize(&mut model, &*scheme.build(&self.recipe, None).unwrap()).unwrap();

@@ -17,7 +17,7 @@ use xtask::scheme::SchemeName;
 fn artifact(recipe: &Recipe) -> (Bytes, Metadata) {
     let bytes: Bytes = models::encode(&models::convolved()).into();
     let id = BaseId { name: "convolved".into(), kind: BaseKind::Local, sha256: Digest::of(&bytes) };
-    let base = Base { id, bytes };
+    let base = Base { id, file_bytes: bytes.len() as u64, bytes, export: None };
     let scheme = SchemeName::WeightsInt8;
     let mut model = base.decode().unwrap();
     quantizer::schemes::quantize(&mut model, &*scheme.build(recipe, None).unwrap()).unwrap();

@@ -77,12 +77,10 @@ impl Checkout {
             let (_, after) = contestant.split_once("[gates.smoke]").unwrap();
             format!("{before}[gates.smoke]{after}")
         });
-        let prepare = "[prepare]\n";
         let choose = r#"choose = ["fused-int8", "static-int8", "weights-int8", "linear-int8"]"#;
         let make = r#"make = ["fused-int8", "weights-int8", "linear-int8"]"#;
         let short = r#"["held-19", "held-40", "held-43", "held-50", "held-52", "held-55"]"#;
         checkout.replace_in_recipe(&[
-            (prepare, &format!("{}\n{prepare}", models::PROBE)),
             (choose, r#"choose = ["weights-int8", "linear-int8"]"#),
             (make, r#"make = ["weights-int8", "linear-int8"]"#),
             (r#"= ["coreml-int8", "weights-int8"]"#, r#"= ["weights-int8"]"#),

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use quantizer::graph::{integer_attribute, node};
+use quantizer::kokoro;
 use quantizer::proto::tensor_proto::DataType;
 use quantizer::proto::{
-    GraphProto, ModelProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    tensor_shape_proto, type_proto,
+    GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TypeProto,
+    ValueInfoProto, tensor_shape_proto, type_proto,
 };
 use quantizer::tensor::{from_f32, from_i64};
 
@@ -20,13 +21,6 @@ const SAMPLES: usize = 2_400;
 const DURATIONS: &str = "predicted/durations";
 const F0: &str = "predicted/f0";
 const ENERGY: &str = "predicted/energy";
-
-/// What a recipe says of these models.
-pub const PROBE: &str = "[probe]
-durations = \"predicted/durations\"
-f0 = \"predicted/f0\"
-energy = \"predicted/energy\"
-";
 
 /// Floats of three dimensions, of which nothing is said, not even that two are equal.
 pub fn of_any_lengths(name: &str) -> ValueInfoProto {
@@ -114,8 +108,12 @@ pub fn noise(amplitude: f32, token_ids: usize) -> ModelProto {
         output: vec![value("audio", DataType::Float, &[0])],
         ..Default::default()
     };
+    let named = kokoro::NAMED.into_iter().zip([DURATIONS, F0, ENERGY]);
+    let named =
+        named.map(|(key, value)| StringStringEntryProto { key: Some(key.into()), value: Some(value.into()) });
     ModelProto {
         ir_version: Some(9),
+        metadata_props: named.collect(),
         graph: Some(graph),
         opset_import: vec![OperatorSetIdProto { domain: None, version: Some(20) }],
         ..Default::default()
