@@ -113,7 +113,8 @@ impl English {
                 }
                 // A word that touches what is given would be looked up together with it.
                 if rest.starts_with(|it: char| it.is_alphanumeric() || "-'".contains(it)) {
-                    marked.put(' ', piece.len() - rest.len());
+                    let behind = piece.len() - rest.len();
+                    marked.put(' ', behind..behind);
                     rest = rest.strip_prefix(['-', '\'']).unwrap_or(rest);
                 }
                 continue;
@@ -126,6 +127,7 @@ impl English {
                 }
                 None if length > 0 => marked.keep(word, at),
                 None => {
+                    let place = at..at + first.len_utf8();
                     rest = &rest[first.len_utf8()..];
                     match first {
                         LETTER if rest.starts_with('A') => {
@@ -133,9 +135,13 @@ impl English {
                             rest = &rest[1..];
                         }
                         LETTER => {}
-                        _ if first.is_whitespace() => marked.put(' ', at),
-                        _ if apart => [' ', first, ' '].into_iter().for_each(|it| marked.put(it, at)),
-                        _ => marked.put(first, at),
+                        _ if first.is_whitespace() => marked.put(' ', place),
+                        _ if apart => {
+                            marked.put(' ', at..at);
+                            marked.put(first, place.clone());
+                            marked.put(' ', place.end..place.end);
+                        }
+                        _ => marked.put(first, place),
                     }
                     continue;
                 }
@@ -174,11 +180,11 @@ impl Marked {
         self.places.extend((at..at + text.len()).map(|at| at..at + 1));
     }
 
-    /// Appends a character for one that stands at byte `at` of the piece.
-    fn put(&mut self, character: char, at: usize) {
+    /// Appends a character for what stands at this place of the piece: a space may be for nothing.
+    fn put(&mut self, character: char, place: Range<usize>) {
         self.text.push(character);
         self.plain.push(character);
-        self.places.resize(self.plain.len(), at..at + 1);
+        self.places.resize(self.plain.len(), place);
     }
 
     /// Appends phonemes. The word that they are of is in no dictionary: of one that is, `misaki-rs` takes what the dictionary
@@ -191,7 +197,7 @@ impl Marked {
             self.places.pop();
         }
         if self.text.ends_with(|it: char| it.is_alphanumeric() || it == '\'') {
-            self.put(' ', place.start);
+            self.put(' ', place.start..place.start);
         }
         for part in ["[", WORD, "](/", phonemes, "/)"] {
             self.text.push_str(part);
