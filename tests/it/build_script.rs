@@ -412,7 +412,7 @@ fn what_is_no_digest_is_refused() {
 fn the_digest_is_that_of_sha2_at_every_length_around_the_blocks() {
     let bytes: Vec<u8> = (0..600_000_u32).map(|index| (index.wrapping_mul(index) >> 7) as u8).collect();
     for length in (0..200).chain([(1 << 18) - 1, 1 << 18, (1 << 18) + 1, 600_000]) {
-        let found = build::sha256::hex_digest(&bytes[..length]).unwrap();
+        let found = crate::build::sha256::hex_digest(&bytes[..length]).unwrap();
         assert_eq!(found, hex(&bytes[..length]), "{length} bytes");
     }
 }
@@ -424,9 +424,9 @@ fn the_compiled_helper_gives_the_same_digest() {
     let bytes = vec![7; 1_000_003];
     fs_err::write(&file, &bytes).unwrap();
     room.settings.rustc = Some(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    assert_eq!(build::digest::of_file(&file, &room.settings).unwrap(), hex(&bytes));
+    assert_eq!(crate::build::digest::of_file(&file, &room.settings).unwrap(), hex(&bytes));
     let helper = room.path("out").join(format!("hasher{}", std::env::consts::EXE_SUFFIX));
-    assert_eq!(build::digest::ask(&helper, &file), Some(hex(&bytes)), "the helper itself answers");
+    assert_eq!(crate::build::digest::ask(&helper, &file), Some(hex(&bytes)), "the helper itself answers");
 }
 
 #[test]
@@ -435,7 +435,7 @@ fn a_compiler_that_fails_leaves_the_digest_right() {
     let file = room.path("file");
     fs_err::write(&file, MODEL).unwrap();
     room.settings.rustc = Some(room.path("no-rustc").into());
-    assert_eq!(build::digest::of_file(&file, &room.settings).unwrap(), hex(MODEL));
+    assert_eq!(crate::build::digest::of_file(&file, &room.settings).unwrap(), hex(MODEL));
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn a_build_of_nothing_bundles_nothing() {
 
 #[test]
 fn the_recipe_pins_a_library_for_every_platform_it_has() {
-    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join(build::runtime::PATH);
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join(crate::build::runtime::PATH);
     for (os, arch, env, name) in [
         ("linux", "x86_64", "gnu", "libonnxruntime.so.1.26.0"),
         ("linux", "aarch64", "gnu", "libonnxruntime.so.1.26.0"),
@@ -92,7 +92,7 @@ fn the_recipe_pins_a_library_for_every_platform_it_has() {
         let target = Target { os: os.into(), arch: arch.into(), env: env.into(), ..Target::default() };
         let pinned = pinned(&recipe, &target).unwrap().unwrap();
         assert_eq!(pinned.name, name, "{target:?}");
-        assert!(build::digest::is_digest(&pinned.sha256) && pinned.bytes > 1 << 20, "{pinned:?}");
+        assert!(crate::build::digest::is_digest(&pinned.sha256) && pinned.bytes > 1 << 20, "{pinned:?}");
     }
     for (os, arch, env) in [("linux", "x86_64", "musl"), ("linux", "riscv64", "gnu"), ("macos", "x86_64", "")]
     {

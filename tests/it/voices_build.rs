@@ -23,7 +23,7 @@ struct Room {
 
 impl Room {
     fn new() -> Self {
-        let room::Room { folder, settings } = room::Room::new();
+        let crate::room::Room { folder, settings } = crate::room::Room::new();
         let voices = Voices { bytes: BYTES as u64, sha256: BTreeMap::new() };
         let mut room = Self { folder, settings, voices };
         for (name, value) in [("af_a", 0.5_f32), ("bm_b", -0.25)] {

@@ -1,7 +1,7 @@
 //! Contestants are measured beside the candidates, and nothing that one does or lacks changes what becomes of them.
 
 use crate::support::models;
-use crate::support::program::users_cache;
+use crate::support::program::{environment, users_cache};
 use kokoro_model::BaseKind;
 use xtask::artifacts::Artifact;
 use xtask::base::{Base, BaseId};
@@ -29,7 +29,7 @@ impl Contest {
         fs_err::create_dir(&cache).unwrap();
         let environment = Environment {
             cache: Some(cache.clone()),
-            ort_dylib_path: std::env::var_os("KOKORO_TEST_ONNXRUNTIME").map(Into::into),
+            ort_dylib_path: environment().ort_dylib_path,
             ..Environment::default()
         };
         let workspace =

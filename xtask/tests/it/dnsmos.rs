@@ -1,16 +1,14 @@
 //! The real networks of DNSMOS, from the user's cache or fetched, on sounds that are made here.
 
 use kokoro_model::Runtime;
-use xtask::environment::Environment;
 use xtask::fetch::SourceArgs;
 use xtask::fidelity::{Dnsmos, DnsmosModels, Scores};
-use xtask::workspace::Workspace;
 
 /// Samples per second.
 const RATE: f64 = kokoro_model::SAMPLE_RATE as f64;
 
 fn dnsmos() -> (Runtime, DnsmosModels) {
-    let workspace = Workspace::of_this_build(Environment::read());
+    let workspace = crate::support::program::workspace();
     let make = || -> anyhow::Result<_> {
         let (recipe, fetcher) = (workspace.recipe()?, workspace.fetcher(&SourceArgs::default())?);
         let models = workspace.dnsmos(&fetcher, &recipe)?.expect("the recipe names the networks");

@@ -11,13 +11,11 @@ use quantizer::proto::{GraphProto, ModelProto, TensorProto};
 use quantizer::{model, rewrite, tensor};
 use xtask::base::{self, Base, BaseArgs};
 use xtask::digest::Digest;
-use xtask::environment::Environment;
 use xtask::fetch::SourceArgs;
 use xtask::fidelity::{Fidelity, Ruler, SentenceFidelity, Setting, Speech, fidelity_gate, fidelity_table};
 use xtask::gates::{Progress, Subject, Utterance};
 use xtask::recipe::Recipe;
 use xtask::scheme::SchemeName;
-use xtask::workspace::Workspace;
 
 /// Short ones of the sentences tagged `quick`: two women and a man, of whom one speaks fast.
 const SENTENCES: [&str; 3] = ["held-23", "held-43", "held-49"];
@@ -41,7 +39,7 @@ fn fixture() -> MutexGuard<'static, Fixture> {
 }
 
 fn make() -> anyhow::Result<Fixture> {
-    let workspace = Workspace::of_this_build(Environment::read());
+    let workspace = crate::support::program::workspace();
     let recipe = workspace.recipe()?;
     let fetcher = workspace.fetcher(&SourceArgs::default())?;
     let args = BaseArgs { base: Some(recipe.base.restored.name.clone()), ..BaseArgs::default() };

@@ -15,7 +15,7 @@ use xtask::scheme::SchemeName;
 use xtask::workspace::Workspace;
 
 use super::models;
-use super::program::{Program, users_cache};
+use super::program::{Program, environment, users_cache};
 
 /// The base of [`Checkout`].
 pub const BASE: &str = "kokoro-v1.0";
@@ -126,10 +126,9 @@ impl Checkout {
     }
 
     pub fn workspace(&self) -> Workspace {
-        let library = std::env::var_os("KOKORO_TEST_ONNXRUNTIME").filter(|it| !it.is_empty());
         let environment = Environment {
             cache: Some(self.cache.clone()),
-            ort_dylib_path: library.map(PathBuf::from),
+            ort_dylib_path: environment().ort_dylib_path,
             ci: true,
             ..Environment::default()
         };

@@ -25,9 +25,16 @@ pub fn users_cache() -> PathBuf {
     })
 }
 
+/// What the environment says, with the ONNX Runtime of the tests: a process can load one, and its tests share it.
+pub fn environment() -> Environment {
+    let library = std::env::var_os("KOKORO_TEST_ONNXRUNTIME").filter(|it| !it.is_empty());
+    let read = Environment::read();
+    Environment { ort_dylib_path: library.map(PathBuf::from).or(read.ort_dylib_path.clone()), ..read }
+}
+
 /// The checkout, and what the environment says.
-fn workspace() -> Workspace {
-    Workspace::of_this_build(Environment::read())
+pub fn workspace() -> Workspace {
+    Workspace::of_this_build(environment())
 }
 
 /// The committed recipe.
