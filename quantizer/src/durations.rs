@@ -45,11 +45,12 @@ pub fn declare(model: &mut ModelProto, value: &str) -> Result<()> {
     };
     // Named as the maker is, so that whoever parts a graph by names finds them together.
     let beside = if maker.name().is_empty() { value } else { maker.name() }.to_owned();
-    let mut named = |what: &str| {
+    let mut beside_it = |what: &str| {
         let wanted = format!("{beside}_{what}");
         (names.node(&wanted), names.value(&wanted))
     };
-    let ((shape, line), (reshape, flat), (cast, _)) = (named("shape"), named("flat"), named("frames"));
+    let ((shape, line), (reshape, flat), (cast, _)) =
+        (beside_it("shape"), beside_it("flat"), beside_it("frames"));
     let mut constant = node("Constant", shape, &[], &[&line]);
     constant.attribute.push(tensor_attribute("value", tensor::from_i64("", &[1], &[-1])));
     let mut frames = node("Cast", cast, &[&flat], &[name]);
@@ -184,7 +185,8 @@ mod tests {
         let graph = model.graph.as_ref().unwrap();
         check::validate(graph).unwrap();
         assert_eq!(find(graph), Some("duration"));
-        let names: std::collections::HashSet<_> = graph.node.iter().map(|node| node.name()).collect();
+        let names: std::collections::HashSet<_> =
+            graph.node.iter().map(crate::proto::NodeProto::name).collect();
         assert_eq!(names.len(), graph.node.len());
     }
 

@@ -4,7 +4,7 @@ use super::reach::{Nodes, behind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fold::weight_inputs;
 use crate::graph::{View, is, outputs, used_names};
-use crate::proto::NodeProto;
+use crate::proto::{NodeProto, ValueInfoProto};
 use crate::rewrite::Facts;
 
 /// The values of a Kokoro that have a meaning, by the names that they have in its graph.
@@ -47,7 +47,7 @@ impl Parts {
         let energy = energy(view, style, &styled, durations, f0)?;
         let sounding = behind(view, &[f0], &[]);
         let is_sound = |name: &&str| view.producer_index(name).is_some_and(|index| sounding[index]);
-        let audio = view.graph.output.iter().map(|output| output.name()).find(is_sound);
+        let audio = view.graph.output.iter().map(ValueInfoProto::name).find(is_sound);
         let audio = audio.ok_or_else(|| missing("an output of samples", "one that F0 is needed for"))?;
         let owned = str::to_owned;
         Ok(Self {
@@ -108,7 +108,7 @@ fn durations<'a>(facts: &Facts<'a>) -> Result<&'a str> {
 }
 
 fn tokens<'a>(facts: &Facts<'a>) -> Result<&'a str> {
-    let looked_up = facts.view.graph.input.iter().map(|input| input.name()).find(|name| {
+    let looked_up = facts.view.graph.input.iter().map(ValueInfoProto::name).find(|name| {
         let indexes = |node: &NodeProto, value: &str| {
             is(node, "Gather") && node.input.get(1).is_some_and(|it| it == value)
         };
@@ -125,7 +125,7 @@ fn tokens<'a>(facts: &Facts<'a>) -> Result<&'a str> {
 /// Of two inputs, what weights are applied to is the style.
 fn style_and_speed<'a>(facts: &Facts<'a>, tokens: &str, durations: &str) -> Result<(&'a str, &'a str)> {
     let view = facts.view;
-    let names = view.graph.input.iter().map(|input| input.name());
+    let names = view.graph.input.iter().map(ValueInfoProto::name);
     let others: Vec<&str> =
         names.filter(|name| *name != tokens && view.initializer(name).is_none()).collect();
     let is_weighted = |input: &&&str| {
@@ -164,8 +164,8 @@ pub(super) fn has_weights(node: &NodeProto, facts: &Facts<'_>) -> bool {
 fn source<'a>(view: &View<'a>, durations: &str) -> Result<&'a NodeProto> {
     let reached = behind(view, &[durations], &[]);
     let nodes = view.graph.node.iter().zip(&reached);
-    let sums = nodes.filter(|(node, reached)| **reached && is(node, "CumSum")).map(|(node, _)| node);
-    sums.last()
+    let mut sums = nodes.filter(|(node, reached)| **reached && is(node, "CumSum")).map(|(node, _)| node);
+    sums.next_back()
         .ok_or_else(|| missing("F0", "a CumSum, which sums up the phase of a source, behind durations"))
 }
 

@@ -32,6 +32,14 @@ pub struct Prosody {
     pub durations_exact: bool,
     /// Σ|d − d'| over the tokens, in frames of the durations.
     pub frames_off: u64,
+    /// The share of tokens that last longer or shorter. What listeners just notice of the length of a sound is 10 to 25 ms,
+    /// a frame at most: Klatt and Cooper, *Perception of segment duration in sentence contexts* (1975); Huggins, *Just
+    /// noticeable differences for segment duration in natural speech* (1972).
+    pub tokens_off: f64,
+    /// max |d − d'| over the tokens, in frames.
+    pub token_frames: u64,
+    /// |Σd − Σd'| / Σd: by what share of its length the sentence is longer or shorter.
+    pub length_off: f64,
     /// Mean of 1200 · |log₂(f'/f)| over the frames that are voiced in both, in cents. `None` when the curves
     /// differ in length or no frame is voiced in both; then [`Self::voicing_errors`] judges.
     pub f0_mean_cents: Option<f64>,
@@ -48,9 +56,12 @@ pub struct Prosody {
 
 impl Prosody {
     /// The metrics, under the names of the fields. `durations_exact` is 1 or 0; its mean is the share of sentences.
-    pub const METRICS: [Metric<Self>; 6] = [
+    pub const METRICS: [Metric<Self>; 9] = [
         metric("durations_exact", "", Better::Higher, |it| Some(f64::from(u8::from(it.durations_exact)))),
         metric("frames_off", "frames", Better::Lower, |it| Some(it.frames_off as f64)),
+        metric("tokens_off", "", Better::Lower, |it| Some(it.tokens_off)),
+        metric("token_frames", "frames", Better::Lower, |it| Some(it.token_frames as f64)),
+        metric("length_off", "", Better::Lower, |it| Some(it.length_off)),
         metric("f0_mean_cents", "cents", Better::Lower, |it| it.f0_mean_cents),
         metric("f0_p95_cents", "cents", Better::Lower, |it| it.f0_p95_cents),
         metric("voicing_errors", "", Better::Lower, |it| it.voicing_errors),
@@ -117,10 +128,16 @@ pub fn compare_prosody(reference: Curves<'_>, candidate: Curves<'_>) -> Result<P
         return Err(differ("durations", from, to));
     }
     let pairs = reference.durations.iter().zip(candidate.durations);
-    let frames_off = pairs.map(|(a, b)| a.abs_diff(*b)).fold(0, u64::saturating_add);
+    let off: Vec<u64> = pairs.map(|(a, b)| a.abs_diff(*b)).collect();
+    let frames_off = off.iter().copied().fold(0, u64::saturating_add);
+    let length = |durations: &[i64]| durations.iter().map(|&it| it as f64).sum::<f64>();
+    let (before, after) = (length(reference.durations), length(candidate.durations));
     let mut prosody = Prosody {
         durations_exact: frames_off == 0,
         frames_off,
+        tokens_off: off.iter().filter(|&&frames| frames > 0).count() as f64 / off.len() as f64,
+        token_frames: off.iter().copied().max().unwrap_or(0),
+        length_off: bounded((after - before).abs() / before),
         f0_mean_cents: None,
         f0_p95_cents: None,
         voicing_errors: None,
@@ -198,6 +215,9 @@ mod tests {
         let expected = Prosody {
             durations_exact: true,
             frames_off: 0,
+            tokens_off: 0.0,
+            token_frames: 0,
+            length_off: 0.0,
             f0_mean_cents: Some(0.0),
             f0_p95_cents: Some(0.0),
             voicing_errors: Some(0.0),
@@ -226,6 +246,7 @@ mod tests {
         let prosody = compare_prosody(base(), curves(&[4, 0], &f0, &energy)).unwrap();
         assert!(!prosody.durations_exact);
         assert_eq!(prosody.frames_off, 5);
+        assert_eq!((prosody.tokens_off, prosody.token_frames, prosody.length_off), (1.0, 3, 1.0 / 3.0));
         assert_eq!(prosody.f0_mean_cents, Some(800.0));
         assert_eq!(prosody.f0_p95_cents, Some(1200.0));
         assert_eq!(prosody.voicing_errors, Some(2.0 / 6.0));
@@ -236,6 +257,7 @@ mod tests {
     fn curves_of_another_length_are_not_compared() {
         let prosody = compare_prosody(base(), curves(&[1, 3], &[100.0; 8], &[0.0; 8])).unwrap();
         assert_eq!((prosody.durations_exact, prosody.frames_off), (false, 1));
+        assert_eq!((prosody.tokens_off, prosody.token_frames, prosody.length_off), (0.5, 1, 1.0 / 3.0));
         assert_eq!((prosody.f0_mean_cents, prosody.f0_p95_cents), (None, None));
         assert_eq!((prosody.voicing_errors, prosody.energy_nepers), (None, None));
     }

@@ -44,6 +44,11 @@ fn meaning(metric: &str) -> &'static str {
         "frames_off" => {
             "By how many frames of 25 ms all sounds of a sentence together are longer or shorter."
         }
+        "tokens_off" => {
+            "The share of sounds that last longer or shorter. Listeners just notice 10 to 25 ms; a frame is 25 ms."
+        }
+        "token_frames" => "By how many frames of 25 ms the one sound that is off most is longer or shorter.",
+        "length_off" => "By what share of its length a whole sentence is longer or shorter.",
         "f0_mean_cents" => {
             "How far the pitch is off on average; 100 cents are a semitone, 5 are hard to hear."
         }

@@ -133,7 +133,7 @@ fn complaints_name_the_key() {
             "weight_levels = 128",
             "`scheme.static-int8.weight_levels`: expected 1 to 127",
         ),
-        ("f0 = \"", "pitch = \"", "unknown field `pitch`"),
+        ("[prepare]", "[probe]\npitch = \"x\"\n\n[prepare]", "unknown field `pitch`"),
         ("p808 = \"model_v8.onnx\"", "p808 = \"none.onnx\"", "has no file `none.onnx`"),
         ("p808 = \"model", "p809 = \"model", "unknown field `p809`"),
         (
