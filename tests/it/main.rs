@@ -1,4 +1,8 @@
 //! The tests that need no process of their own, in one program: each that is linked has the model in it.
+#![allow(
+    clippy::duplicate_mod,
+    reason = "`common` has a module of `build` of its own, for programs without the rest"
+)]
 
 #[cfg(any(feature = "bundle-runtime", feature = "embed", feature = "voices"))]
 #[path = "../../build/mod.rs"]
