@@ -3,6 +3,7 @@
 mod bad_models;
 mod cases;
 mod determinism;
+mod kokoro;
 mod linear_int8;
 mod prepared;
 mod restore;
