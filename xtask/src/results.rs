@@ -320,7 +320,7 @@ impl BaseResult {
         Self {
             name: subject.name.clone(),
             sha256: subject.sha256,
-            bytes: subject.model.len() as u64,
+            bytes: subject.bytes,
             kind,
             operators: subject.operators.clone(),
             precisions: precisions(&subject.precisions),
@@ -342,9 +342,9 @@ impl CandidateResult {
         Self {
             file,
             sha256: candidate.sha256,
-            bytes: candidate.model.len() as u64,
+            bytes: candidate.bytes,
             mib: candidate.mib(),
-            size_reduction_percent: 100.0 * (1.0 - candidate.model.len() as f64 / base.model.len() as f64),
+            size_reduction_percent: 100.0 * (1.0 - candidate.bytes as f64 / base.bytes as f64),
             operators: changes(&base.operators, &candidate.operators),
             precisions: precisions(&candidate.precisions),
             parts: parts(candidate),

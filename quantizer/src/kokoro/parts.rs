@@ -183,11 +183,11 @@ fn f0<'a>(facts: &Facts<'a>, styled: &Nodes, source: &'a NodeProto) -> Result<&'
         // An exporter may squeeze a dimension within a branch.
         value = used_names(node).into_iter().find(|name| is_styled(name)).ok_or_else(failed)?;
     }
-    // What makes floats of a product of integers, and a bias that is added by itself.
+    // A bias that is added by itself, and what makes floats of a product of integers.
     let is_constant = |name: &String| facts.tensor(name).is_some();
     let is_integer = view.producer(value).is_some_and(|node| node.op_type().ends_with("Integer"));
     while let Some(next) = view.only_consumer(value)
-        && ((is_integer && (is(next, "Cast") || is(next, "Mul")))
+        && ((is_integer && ["Cast", "Mul", "Add"].iter().any(|op| is(next, op)))
             || (is(next, "Add") && next.input.iter().any(is_constant)))
     {
         value = &next.output[0];

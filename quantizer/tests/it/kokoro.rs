@@ -225,11 +225,11 @@ const LAYERS: [&str; 36] = [
 fn every_module_is_found_by_what_it_computes() {
     let (model, export) = imported(small());
     let parts = &export.parts;
-    assert_eq!((&*parts.tokens, &*parts.style, &*parts.speed, &*parts.audio), ("tokens", "style", "speed", "wav"));
     assert_eq!(
-        (&*parts.durations, &*parts.f0, &*parts.energy),
-        ("frames", "pitch.proj", "loud.proj")
+        (&*parts.tokens, &*parts.style, &*parts.speed, &*parts.audio),
+        ("tokens", "style", "speed", "wav")
     );
+    assert_eq!((&*parts.durations, &*parts.f0, &*parts.energy), ("frames", "pitch.proj", "loud.proj"));
     assert_eq!((export.opset, export.random, export.widened), (17, 1, 0));
     assert_eq!(layers(&model), LAYERS);
     let made: Vec<&str> = model::graph(&model).unwrap().node.iter().flat_map(outputs).collect();

@@ -24,8 +24,10 @@ pub struct Subject {
     pub name: String,
     /// The bytes of its file: those that were verified are those that are run.
     pub model: Bytes,
-    /// The digest of these bytes.
+    /// The digest of its file.
     pub sha256: Digest,
+    /// The size of its file.
+    pub bytes: u64,
     /// What it is loaded with quickly, of an artifact.
     pub prepared: Option<Bytes>,
     /// The options that it ships with, or that the base is run with; threads and profile are the gates' to set.
@@ -60,6 +62,7 @@ impl Subject {
         );
         Ok(Self {
             sha256: Digest::of(&bytes),
+            bytes: bytes.len() as u64,
             prepared: None,
             options,
             operators: census::operators(graph),
@@ -77,7 +80,9 @@ impl Subject {
     /// # Errors
     /// Those of [`Self::new`].
     pub fn of_base(base: &Base) -> Result<Self> {
-        Self::new(&base.name, base.bytes.clone(), None)
+        let subject = Self::new(&base.name, base.bytes.clone(), None)?;
+        // It is known by its file, whatever was called by another name when it was imported.
+        Ok(Self { sha256: base.sha256, bytes: base.file_bytes, ..subject })
     }
 
     /// An artifact or a candidate, named by its scheme, with the session options it ships with.
@@ -139,7 +144,7 @@ impl Subject {
 
     /// The size of the file in MiB (2²⁰ bytes).
     pub fn mib(&self) -> f64 {
-        self.model.len() as f64 / f64::from(1 << 20)
+        self.bytes as f64 / f64::from(1 << 20)
     }
 
     /// Loads the model with `options` the way it ships, prepared where it is, and says how long that took.

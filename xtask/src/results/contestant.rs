@@ -64,7 +64,7 @@ impl ContestantResult {
             available: true,
             file,
             sha256: contestant.sha256,
-            bytes: contestant.model.len() as u64,
+            bytes: contestant.bytes,
             mib: contestant.mib(),
             operators: changes(&base.operators, &contestant.operators),
             precisions: precisions(&contestant.precisions),

@@ -73,7 +73,7 @@ fn a_plan_is_made_once_and_quantize_follows_it() {
     let plan = Plan::load(&path).unwrap();
     assert_eq!(plan.convolutions, ["/mix/Conv"]);
     // Uniform noise up to 0.2, of which hardly any is worth clipping.
-    for channel in plan.ranges.of("channelled", 8).unwrap() {
+    for channel in plan.ranges.of("/mix/Conv/input", 8).unwrap() {
         assert!((0.15..=0.2).contains(&channel.high) && (-0.2..=-0.15).contains(&channel.low), "{channel:?}");
         assert!((channel.mean_square - 0.04 / 3.0).abs() < 0.0015, "{channel:?}");
     }
@@ -96,16 +96,16 @@ fn a_plan_is_made_once_and_quantize_follows_it() {
     expect(&quantize(&program, &by_plan), 2, &texts);
 
     let mut lacking = plan.clone();
-    lacking.ranges.values.remove("mixed");
+    lacking.ranges.values.remove("/mix/Conv/output");
     lacking.write(&path).unwrap();
-    expect(&quantize(&program, &by_plan), 4, &["tensor `mixed`: expected calibrated ranges, found none"]);
+    expect(&quantize(&program, &by_plan), 4, &["tensor `/mix/Conv/output`: expected calibrated ranges, found none"]);
     let mut fewer = plan;
-    fewer.ranges.values.get_mut("channelled").unwrap().pop();
+    fewer.ranges.values.get_mut("/mix/Conv/input").unwrap().pop();
     fewer.write(&path).unwrap();
     expect(
         &quantize(&program, &by_plan),
         4,
-        &["tensor `channelled`: expected ranges of 8 channels, found 7"],
+        &["tensor `/mix/Conv/input`: expected ranges of 8 channels, found 7"],
     );
 }
 
