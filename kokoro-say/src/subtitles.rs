@@ -81,15 +81,14 @@ impl Subtitles {
                 format!("{start} --> {end}\n{lines}\n\n")
             }
         };
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let mut file = BufWriter::new(fs_err::File::create(&self.partial).context(WRITE)?);
-                if self.form == Form::Vtt {
-                    file.write_all(b"WEBVTT\n\n").context(WRITE)?;
-                }
-                self.file.insert(file)
+        let file = if let Some(file) = &mut self.file {
+            file
+        } else {
+            let mut file = BufWriter::new(fs_err::File::create(&self.partial).context(WRITE)?);
+            if self.form == Form::Vtt {
+                file.write_all(b"WEBVTT\n\n").context(WRITE)?;
             }
+            self.file.insert(file)
         };
         file.write_all(text.as_bytes()).context(WRITE)
     }

@@ -45,11 +45,11 @@ pub fn declare(model: &mut ModelProto, value: &str) -> Result<()> {
     };
     // Named as the maker is, so that whoever parts a graph by names finds them together.
     let beside = if maker.name().is_empty() { value } else { maker.name() }.to_owned();
-    let mut named = |what: &str| {
+    let mut fresh = |what: &str| {
         let wanted = format!("{beside}_{what}");
         (names.node(&wanted), names.value(&wanted))
     };
-    let ((shape, line), (reshape, flat), (cast, _)) = (named("shape"), named("flat"), named("frames"));
+    let ((shape, line), (reshape, flat), (cast, _)) = (fresh("shape"), fresh("flat"), fresh("frames"));
     let mut constant = node("Constant", shape, &[], &[&line]);
     constant.attribute.push(tensor_attribute("value", tensor::from_i64("", &[1], &[-1])));
     let mut frames = node("Cast", cast, &[&flat], &[name]);
@@ -106,7 +106,7 @@ mod tests {
     use crate::check;
     use crate::graph::is;
     use crate::interface::{self, Dimension};
-    use crate::proto::OperatorSetIdProto;
+    use crate::proto::{NodeProto, OperatorSetIdProto};
 
     fn output(name: &str, element: DataType) -> ValueInfoProto {
         let mut output = info(name);
@@ -184,7 +184,7 @@ mod tests {
         let graph = model.graph.as_ref().unwrap();
         check::validate(graph).unwrap();
         assert_eq!(find(graph), Some("duration"));
-        let names: std::collections::HashSet<_> = graph.node.iter().map(|node| node.name()).collect();
+        let names: std::collections::HashSet<_> = graph.node.iter().map(NodeProto::name).collect();
         assert_eq!(names.len(), graph.node.len());
     }
 
