@@ -228,7 +228,7 @@ impl PooledSynthesizer {
         delivery: impl Into<Delivery>,
     ) -> Result<SpeechStream<'static>, Error> {
         let styles = Cow::Owned(voice.into().styles()?);
-        SpeechStream::new(Holder::Pooled(self), script, styles, delivery.into())
+        SpeechStream::new(Holder::Pooled(Box::new(self)), script, styles, delivery.into())
     }
 }
 
@@ -236,7 +236,7 @@ impl PooledSynthesizer {
 enum Holder<'a> {
     Borrowed(&'a mut Synthesizer),
     Owned(Box<Synthesizer>),
-    Pooled(PooledSynthesizer),
+    Pooled(Box<PooledSynthesizer>),
 }
 
 impl Holder<'_> {

@@ -80,8 +80,10 @@ fn words_are_heard_when_they_are_said_to_be() {
         }
         let (first, last) = (words[0].start, words[words.len() - 1].end);
         let spoken = level(&said, first, last);
-        let before = level(&said, 0.0, first - FRAME);
-        let behind = level(&said, last + 4.0 * FRAME, f64::INFINITY);
+        // The model begins a word up to four frames before its first token, and counts the silence behind the last
+        // one to it.
+        let before = level(&said, 0.0, first - 4.0 * FRAME);
+        let behind = level(&said, last, f64::INFINITY);
         println!("{sentence}: {first:.3} to {last:.3} s, {before:.1}, {spoken:.1} and {behind:.1} dB");
         assert!(before < spoken - 20.0, "{sentence}: {before:.1} dB before, {spoken:.1} dB of words");
         assert!(behind < spoken - 20.0, "{sentence}: {behind:.1} dB behind, {spoken:.1} dB of words");
@@ -110,10 +112,10 @@ fn times_hold_in_a_stream_in_a_joint_and_behind_a_trimmed_edge() {
 
     let trimmed = synthesizer.say(text, Voice::AfHeart, Delivery::new(1.0).trim(true)).unwrap();
     let edge = check(&trimmed);
-    assert!(edge[0].start < 0.1 && edge[0].start < words[0].start, "{edge:?}");
+    assert!(edge[0].start < 0.15 && edge[0].start < words[0].start, "{edge:?}");
+    let moved = words[0].start - edge[0].start;
     for (one, other) in words.iter().zip(edge) {
-        let moved = words[1].end - edge[1].end;
-        assert!((one.end - other.end - moved).abs() < 1e-9, "all are moved alike: {one:?}, {other:?}");
+        assert!((one.start - other.start - moved).abs() < 1e-9, "all are moved alike: {one:?}, {other:?}");
     }
     let fast = synthesizer.say(text, Voice::AfHeart, 2.0).unwrap();
     assert!(check(&fast)[1].end < 0.7 * words[1].end);
@@ -126,8 +128,9 @@ fn a_sentence_in_several_runs_has_all_its_words() {
     let said = synthesizer.say(&text, Voice::AfHeart, 5.0).unwrap();
     let words = check(&said);
     assert_eq!(words.len(), 73);
-    let last = &words[72];
-    assert!(level(&said, last.start, last.end) > -40.0 && last.text == "more");
+    assert_eq!(words[72].text, "more");
+    let duration = said.duration().as_secs_f64();
+    assert!((duration - 1.0..duration).contains(&words[72].end), "{:?} in {duration} s", words[72]);
 }
 
 #[test]

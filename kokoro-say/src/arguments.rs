@@ -74,11 +74,11 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "output")]
     pub stream: bool,
 
-    /// A file of subtitles in the format SubRip to write
+    /// A file of subtitles to write, as `SubRip` has them
     #[arg(long, value_name = "FILE")]
     pub srt: Option<PathBuf>,
 
-    /// A file of subtitles in the format WebVTT to write
+    /// A file of subtitles to write, as `WebVTT` has them
     #[arg(long, value_name = "FILE")]
     pub vtt: Option<PathBuf>,
 

@@ -57,8 +57,8 @@ impl English {
         let unknown = &self.g2p.unk;
         let (mut at, mut count, mut space) = (0, 0, false);
         for token in tokens {
-            let start = piece.plain[at..].find(&token.text).map_or(at, |found| at + found);
-            at = (start + token.text.len()).min(piece.plain.len());
+            let place = locate(&piece.plain, at, &token.text);
+            at = place.as_ref().map_or(at, |place| place.end);
             let is_word = token.text.contains(char::is_alphanumeric);
             let phonemes = token.phonemes.as_ref().unwrap_or(unknown);
             // Of marks alone, some have no sound.
@@ -80,9 +80,9 @@ impl English {
                 count += 1;
             }
             space |= count > 0 && token.whitespace.contains(char::is_whitespace);
-            if let Some(first) = first.filter(|_| is_word)
-                && let Some(places) = piece.places.get(start..at)
-                && let (Some(begin), Some(end)) = (places.first(), places.last())
+            if let (Some(first), Some(place), true) = (first, place, is_word)
+                && let (Some(begin), Some(end)) =
+                    (piece.places.get(place.start), piece.places.get(place.end - 1))
             {
                 said.words.push((first..count, begin.start..end.end));
             }
@@ -205,6 +205,20 @@ impl Marked {
         self.plain.push_str(WORD);
         self.places.resize(self.plain.len(), place);
     }
+}
+
+/// Where in `plain`, from byte `at` on, a token of it stands, which is without some of the quotation marks in it.
+fn locate(plain: &str, at: usize, token: &str) -> Option<Range<usize>> {
+    let (mut rest, mut start) = (plain.get(at..)?.char_indices(), None);
+    let mut end = at;
+    for expected in token.chars() {
+        let is_left_out = |it: char| it.is_whitespace() || "'‘’".contains(it);
+        let (found, _) =
+            rest.find(|(_, it)| *it == expected || !is_left_out(*it)).filter(|(_, it)| *it == expected)?;
+        start.get_or_insert(at + found);
+        end = at + found + expected.len_utf8();
+    }
+    Some(start?..end)
 }
 
 /// Word and phonemes of `[word](/…/)`, if that is what the text begins with, and its length.

@@ -34,7 +34,7 @@ struct Shown {
 
 /// The words of a sentence of `text` in cues: parted at pauses, and where they are too long, at the longest ones.
 pub fn cues(text: &str, words: &[Word]) -> Vec<Cue> {
-    let shown: Vec<Shown> = shown(text, words).into_iter().flat_map(cut).collect();
+    let shown: Vec<Shown> = shown(text, words).iter().flat_map(cut).collect();
     let mut cues = Vec::new();
     for between_pauses in shown.chunk_by(|one, next| next.start - one.end < PAUSE) {
         part(between_pauses, &mut cues);
@@ -66,7 +66,7 @@ fn shown(text: &str, words: &[Word]) -> Vec<Shown> {
 }
 
 /// A word in pieces that fit a line, each with its share of the time.
-fn cut(word: Shown) -> Vec<Shown> {
+fn cut(word: &Shown) -> Vec<Shown> {
     let characters: Vec<char> = word.text.chars().collect();
     let count = characters.len().max(1) as f64;
     let at = |index: usize| word.start + (word.end - word.start) * index as f64 / count;
