@@ -247,7 +247,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
         (
             "no speech",
             models::encode(&models::no_speech()),
-            &["expected an input `tokens` or `input_ids`, found `image`"],
+            &["`broken.onnx`: not a Kokoro: expected durations, found none; looked for a Round"],
         ),
     ]
 }

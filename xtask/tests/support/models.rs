@@ -175,6 +175,7 @@ pub fn silent_as_int8() -> ModelProto {
 /// A sound model that has nothing to do with speech.
 pub fn no_speech() -> ModelProto {
     let mut model = clear();
+    model.metadata_props.clear();
     let graph = graph(&mut model);
     graph.node = vec![node("MatMul", "multiply", &["image", "weight"], &["class"])];
     graph.initializer = vec![from_f32("weight", &[4, 2], &[0.5; 8])];
