@@ -98,7 +98,11 @@ fn a_plan_is_made_once_and_quantize_follows_it() {
     let mut lacking = plan.clone();
     lacking.ranges.values.remove("/mix/Conv/output");
     lacking.write(&path).unwrap();
-    expect(&quantize(&program, &by_plan), 4, &["tensor `/mix/Conv/output`: expected calibrated ranges, found none"]);
+    expect(
+        &quantize(&program, &by_plan),
+        4,
+        &["tensor `/mix/Conv/output`: expected calibrated ranges, found none"],
+    );
     let mut fewer = plan;
     fewer.ranges.values.get_mut("/mix/Conv/input").unwrap().pop();
     fewer.write(&path).unwrap();
