@@ -66,7 +66,9 @@ impl Graph {
 
     fn lstm(&mut self, x: &str, output: &str) {
         let names = ["w", "r"].map(|name| format!("{output}.{name}"));
-        names.iter().for_each(|name| self.weight(name, &[2, 8, 2]));
+        for name in &names {
+            self.weight(name, &[2, 8, 2]);
+        }
         self.op("LSTM", &[x, &names[0], &names[1]], output);
     }
 
@@ -248,7 +250,8 @@ fn renamed(mut model: ModelProto) -> ModelProto {
     let mut called = |name: &mut String| {
         if !name.is_empty() {
             let count = names.len();
-            *name = names.entry(name.clone()).or_insert_with(|| format!("v{count}")).clone();
+            let new = names.entry(name.clone()).or_insert_with(|| format!("v{count}"));
+            name.clone_from(new);
         }
     };
     let infos = graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info);
