@@ -71,7 +71,7 @@ fn subtitles_and_words_are_written_beside_the_sound() {
     assert!(time(4, "end") < json["audio"].as_f64().unwrap());
     assert_eq!(words[0]["phonemes"][0]["start"], words[0]["start"]);
     // The first cue is the first sentence, to the millisecond.
-    let stamp = |seconds: f64| format!("00:00:{:06.3}", seconds).replace('.', ",");
+    let stamp = |seconds: f64| format!("00:00:{seconds:06.3}").replace('.', ",");
     assert_eq!(lines[1], format!("{} --> {}", stamp(time(0, "start")), stamp(time(2, "end"))));
 }
 
