@@ -80,15 +80,15 @@ fn words_are_heard_when_they_are_said_to_be() {
         }
         let (first, last) = (words[0].start, words[words.len() - 1].end);
         let spoken = level(&said, first, last);
-        // The model begins a word up to four frames before its first token, and counts the silence behind the last
-        // one to it.
+        // The sound of a token is up to four frames before its time, and the silence behind a sentence is of its
+        // last word.
         let before = level(&said, 0.0, first - 4.0 * FRAME);
         let behind = level(&said, last, f64::INFINITY);
         println!("{sentence}: {first:.3} to {last:.3} s, {before:.1}, {spoken:.1} and {behind:.1} dB");
         assert!(before < spoken - 20.0, "{sentence}: {before:.1} dB before, {spoken:.1} dB of words");
         assert!(behind < spoken - 20.0, "{sentence}: {behind:.1} dB behind, {spoken:.1} dB of words");
         for word in words {
-            let loud = level(&said, word.start, word.end);
+            let loud = level(&said, word.start - 4.0 * FRAME, word.end);
             assert!(loud > spoken - 20.0, "{sentence}: {loud:.1} dB in `{}`", word.text);
         }
     }

@@ -317,7 +317,7 @@ mod tests {
             ("THE OLD MAN LOOKED AT THE item(s).", &["THE", "OLD", "MAN", "LOOKED", "AT", "THE", "item(s)"]),
             ("Yes!No—maybe.", &["Yes", "No", "maybe"]),
             ("Use, e.g., a well-known one; ‘Hello’.", &["Use", "e.g.", "a", "well-known", "one", "Hello"]),
-            (", -'jé ok", &["jé", "ok"]),
+            (", -'jé ok", &["-'jé", "ok"]),
             ("# Title\n\n1. One ☃ two\n2. It's 5°C", &["Title", "1", "One", "two", "2", "It's", "5°C"]),
             ("Plan A. [pause 1s] World War II", &["Plan", "A.", "World", "War", "II"]),
         ] {
