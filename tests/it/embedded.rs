@@ -42,5 +42,6 @@ fn the_metadata_is_that_of_a_kokoro_model() {
     assert_eq!((METADATA.vocabulary_size, METADATA.sample_rate), (178, 24_000));
     let names: Vec<_> = METADATA.inputs.iter().map(|input| input.name.as_ref()).collect();
     assert_eq!(names, ["tokens", "style", "speed"]);
-    assert_eq!(METADATA.outputs.len(), 1);
+    let names: Vec<_> = METADATA.outputs.iter().map(|output| output.name.as_ref()).collect();
+    assert_eq!(names, ["audio", "durations"]);
 }
