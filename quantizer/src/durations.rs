@@ -2,11 +2,10 @@
 //! caller tells when a word is said.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{integer_attribute, node, outputs};
+use crate::graph::{declaration, integer_attribute, node, outputs, tensor_attribute};
 use crate::names::Names;
 use crate::proto::{
-    AttributeProto, GraphProto, ModelProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    attribute_proto::AttributeType, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto,
+    GraphProto, ModelProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto,
 };
 use crate::{model, opset, tensor};
 
@@ -78,27 +77,7 @@ fn are_durations(output: &ValueInfoProto) -> bool {
 }
 
 fn info(name: &str) -> ValueInfoProto {
-    let value = Some(dimension::Value::DimParam(LENGTH.into()));
-    let length = crate::proto::tensor_shape_proto::Dimension { value, ..Default::default() };
-    let tensor = type_proto::Tensor {
-        elem_type: Some(DataType::Int64.into()),
-        shape: Some(TensorShapeProto { dim: vec![length] }),
-    };
-    let value = Some(type_proto::Value::TensorType(tensor));
-    ValueInfoProto {
-        name: Some(name.into()),
-        r#type: Some(TypeProto { value, ..Default::default() }),
-        ..Default::default()
-    }
-}
-
-fn tensor_attribute(name: &str, value: TensorProto) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.into()),
-        t: Some(value),
-        r#type: Some(AttributeType::Tensor.into()),
-        ..Default::default()
-    }
+    declaration(name, DataType::Int64, vec![Some(dimension::Value::DimParam(LENGTH.into()))])
 }
 
 #[cfg(test)]

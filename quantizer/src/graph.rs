@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::proto::tensor_shape_proto::{Dimension, dimension};
 use crate::proto::{
-    AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto, attribute_proto::AttributeType,
+    AttributeProto, GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    attribute_proto::AttributeType, tensor_proto::DataType, type_proto,
 };
 
 /// Look-ups over a graph that is not being changed. Only look-ups: iterate the graph itself, whose order is
@@ -164,6 +166,29 @@ pub fn string_attribute(name: &str, value: &str) -> AttributeProto {
         name: Some(name.into()),
         s: Some(value.to_owned().into()),
         r#type: Some(AttributeType::String.into()),
+        ..Default::default()
+    }
+}
+
+/// A tensor attribute, ready to be put into a node.
+pub fn tensor_attribute(name: &str, value: TensorProto) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.into()),
+        t: Some(value),
+        r#type: Some(AttributeType::Tensor.into()),
+        ..Default::default()
+    }
+}
+
+/// The declaration of a tensor, each of whose dimensions has a size, a name, or neither.
+pub fn declaration(name: &str, element: DataType, dims: Vec<Option<dimension::Value>>) -> ValueInfoProto {
+    let dim = dims.into_iter().map(|value| Dimension { value, ..Default::default() }).collect();
+    let shape = Some(TensorShapeProto { dim });
+    let tensor = type_proto::Tensor { elem_type: Some(element.into()), shape };
+    let value = Some(type_proto::Value::TensorType(tensor));
+    ValueInfoProto {
+        name: Some(name.into()),
+        r#type: Some(TypeProto { value, ..Default::default() }),
         ..Default::default()
     }
 }

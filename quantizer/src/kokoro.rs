@@ -72,7 +72,7 @@ pub struct Export {
 /// float, nodes called by their modules. What it says stays what it was.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] for what is no Kokoro, with what was not found; those of
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for what is no Kokoro, with what was not found; those of
 /// [`check::model`] and [`fold::fold_weights`].
 pub fn import(model: &mut ModelProto) -> Result<Export> {
     check::model(model)?;

@@ -4,11 +4,9 @@
 //! exposed, and what the other predicted is put in its place, so that everything behind it starts from the same.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{View, outputs};
+use crate::graph::{View, declaration, outputs};
 
-use crate::proto::{
-    GraphProto, NodeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto, type_proto,
-};
+use crate::proto::{GraphProto, NodeProto, ValueInfoProto, tensor_proto::DataType, type_proto};
 
 /// What is known of a value inside a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,19 +63,7 @@ pub fn replace(graph: &mut GraphProto, point: Point<'_>, input: &str) -> Result<
 impl Point<'_> {
     /// The declaration of this value under the name `name`.
     fn info(self, name: &str) -> ValueInfoProto {
-        let open = tensor_shape_proto::Dimension::default();
-        let tensor = type_proto::Tensor {
-            elem_type: Some(self.element.into()),
-            shape: Some(crate::proto::TensorShapeProto { dim: vec![open; self.rank] }),
-        };
-        ValueInfoProto {
-            name: Some(name.into()),
-            r#type: Some(TypeProto {
-                value: Some(type_proto::Value::TensorType(tensor)),
-                ..Default::default()
-            }),
-            ..Default::default()
-        }
+        declaration(name, self.element, vec![None; self.rank])
     }
 }
 

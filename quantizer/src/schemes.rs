@@ -21,11 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::Regex;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::node;
-use crate::proto::{
-    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
-    attribute_proto::AttributeType,
-};
+use crate::graph::{node, tensor_attribute};
+use crate::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::{check, dead, fold, fuse, model, opset, order, tensor};
 
 /// What a scheme did, for summaries.
@@ -201,12 +198,7 @@ fn apply_to_function(
     order::sort(&mut body)?;
     let constants = body.initializer.into_iter().map(|tensor| {
         let name = tensor.name().to_owned();
-        let value = AttributeProto {
-            name: Some("value".into()),
-            t: Some(tensor),
-            r#type: Some(AttributeType::Tensor.into()),
-            ..Default::default()
-        };
+        let value = tensor_attribute("value", tensor);
         NodeProto { attribute: vec![value], ..node("Constant", format!("{name}_Constant"), &[], &[&name]) }
     });
     function.node = constants.chain(body.node).collect();

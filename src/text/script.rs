@@ -120,7 +120,9 @@ impl Script {
 
     /// The first unit at or after byte `at` that there is something to say of.
     pub(crate) fn unit(&self, mut at: usize) -> Option<Unit> {
-        let (mut behind_marks, mut paused) = (false, None);
+        let mut behind_marks = false;
+        #[cfg_attr(not(feature = "english"), expect(unused_mut, reason = "phonemes have no pauses"))]
+        let mut paused = None;
         loop {
             let rest = &self.spoken()[at..];
             let begin = rest.len() - rest.trim_start().len();

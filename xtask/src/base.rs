@@ -75,16 +75,17 @@ impl Deref for Base {
 impl Base {
     /// The verified file of a model, imported. `shown` is what messages call it.
     fn import(id: BaseId, shown: &str, file: &Bytes, recipe: &Recipe) -> Result<Self> {
-        let file_bytes = file.len() as u64;
-        if !recipe.probe.is_by_structure() {
-            return Ok(Self { id, bytes: file.clone(), file_bytes, export: None });
-        }
         let mut model = decode(shown, file)?;
-        let export =
-            kokoro::import(&mut model).with_context(|| format!("`{shown}`")).context(Failure::Model)?;
+        let by_structure = recipe.probe.is_by_structure();
+        let export = by_structure.then(|| kokoro::import(&mut model)).transpose();
+        let export = export.with_context(|| format!("`{shown}`")).context(Failure::Model)?;
+        // Of the base already, so that candidates differ from it in what a scheme does and in nothing else.
+        quantizer::durations::declare(&mut model, &recipe.probe.durations)
+            .with_context(|| format!("`{shown}` gets no output of durations"))
+            .context(Failure::Model)?;
         let mut bytes = Vec::with_capacity(file.len());
         quantizer::model::encode(&model, &mut bytes)?;
-        Ok(Self { id, bytes: bytes.into(), file_bytes, export: Some(export) })
+        Ok(Self { id, bytes: bytes.into(), file_bytes: file.len() as u64, export })
     }
 
     /// The model, its tensors slices of the base's bytes.

@@ -178,12 +178,6 @@ impl<'a> Maker<'a> {
             )
             .context(Failure::Usage));
         }
-        quantizer::durations::declare(&mut model, &recipe.probe.durations)
-            .with_context(|| {
-                let hint = "hint: `[probe]` of the recipe names the value that holds them";
-                format!("`{}` gets no output of durations\n{hint}", base.name)
-            })
-            .context(Failure::Model)?;
         let metadata = describe::metadata(&model, base, scheme, recipe, plan)?;
         let artifact = artifacts.stage(
             &base.name,

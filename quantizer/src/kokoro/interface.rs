@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use super::rename::rename_used;
 use super::{AUDIO, SPEED, STYLE, TOKENS};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{View, integer, integer_attribute, is, node};
+use crate::graph::{View, declaration, integer, integer_attribute, is, node};
 use crate::names::Names;
 use crate::proto::{
-    GraphProto, NodeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto, type_proto,
+    GraphProto, NodeProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto, type_proto,
 };
 use crate::tensor;
 
@@ -60,7 +60,7 @@ pub(super) fn declare(graph: &mut GraphProto) -> Result<()> {
         if before == Some(element) && rank_of(info) == Some(dims.len()) {
             continue;
         }
-        *info = declared(name, element, dims);
+        *info = declaration(name, element, dims.into_iter().map(Some).collect());
         if name == TOKENS && before == Some(DataType::Int32) {
             cast_input(graph, TOKENS, DataType::Int32);
         }
@@ -87,26 +87,6 @@ fn rank_of(info: &ValueInfoProto) -> Option<usize> {
     match info.r#type.as_ref()?.value.as_ref()? {
         type_proto::Value::TensorType(tensor) => tensor.shape.as_ref().map(|shape| shape.dim.len()),
         _ => None,
-    }
-}
-
-fn declared(
-    name: &str,
-    element: DataType,
-    dims: Vec<tensor_shape_proto::dimension::Value>,
-) -> ValueInfoProto {
-    let dim = dims
-        .into_iter()
-        .map(|value| tensor_shape_proto::Dimension { value: Some(value), ..Default::default() })
-        .collect();
-    let tensor = type_proto::Tensor {
-        elem_type: Some(element.into()),
-        shape: Some(crate::proto::TensorShapeProto { dim }),
-    };
-    ValueInfoProto {
-        name: Some(name.to_owned()),
-        r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() }),
-        ..Default::default()
     }
 }
 

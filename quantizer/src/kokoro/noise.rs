@@ -1,8 +1,8 @@
 //! What draws random numbers, held still.
 
-use crate::graph::{is, node};
+use crate::graph::{is, node, tensor_attribute};
 use crate::names::Names;
-use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType};
+use crate::proto::{AttributeProto, GraphProto, NodeProto};
 use crate::tensor;
 
 /// Operators that draw numbers, so that a model never says the same twice.
@@ -50,22 +50,13 @@ fn quiet(random: &NodeProto, taken: &mut Names) -> Vec<NodeProto> {
     let first = if let Some(fixed) = given("shape") {
         let dims: Vec<i64> = fixed.ints.clone();
         let mut constant = node("Constant", taken.node(&shape), &[], &[&shape]);
-        constant.attribute.push(of_tensor(tensor::from_i64("value", &[dims.len()], &dims)));
+        constant.attribute.push(tensor_attribute("value", tensor::from_i64("value", &[dims.len()], &dims)));
         constant
     } else {
         let like = random.input.first().map_or("", String::as_str);
         node("Shape", taken.node(&shape), &[like], &[&shape])
     };
     let mut filled = node("ConstantOfShape", random.name(), &[&shape], &[output]);
-    filled.attribute.push(of_tensor(tensor::from_f32("value", &[1], &[mean])));
+    filled.attribute.push(tensor_attribute("value", tensor::from_f32("value", &[1], &[mean])));
     vec![first, filled]
-}
-
-fn of_tensor(value: TensorProto) -> AttributeProto {
-    AttributeProto {
-        name: Some("value".into()),
-        t: Some(value),
-        r#type: Some(AttributeType::Tensor.into()),
-        ..Default::default()
-    }
 }

@@ -36,6 +36,8 @@ struct Roles<'f, 'a> {
     /// What takes the style itself, as a scale or a shift of its norm.
     conditioned: Nodes,
     aligned: Nodes,
+    /// What takes the text, and not only its length.
+    read: Nodes,
     pitched: Nodes,
     voiced: Nodes,
     /// What the decoder makes of the text, F0 and energy together.
@@ -68,6 +70,7 @@ impl<'f, 'a> Roles<'f, 'a> {
             conditioned: conditioned.collect(),
             styled,
             aligned,
+            read,
             trunk: behind(view, &[first], &[]),
             found: vec![None; view.graph.node.len()],
             nodes: &view.graph.node,
@@ -115,7 +118,7 @@ impl<'f, 'a> Roles<'f, 'a> {
                     "predictor/duration_proj".into()
                 }
                 (true, _) => "predictor".into(),
-                (false, false) if !self.styled[index] && self.reads_text(index) => {
+                (false, false) if !self.styled[index] && self.read[index] => {
                     if self.convolves(index).is_some() {
                         cnn += 1;
                         format!("text_encoder/cnn.{}", cnn - 1)
@@ -147,16 +150,10 @@ impl<'f, 'a> Roles<'f, 'a> {
         }
     }
 
-    fn reads_text(&self, index: usize) -> bool {
-        // What only says how long the text is belongs to whoever asks.
-        behind_any(self.facts, &self.parts.tokens)[index]
-    }
-
     /// From F0 and energy to the generator.
     fn decoder(&mut self) -> Result<()> {
         let view = self.facts.view;
-        let pools = self.ups()?;
-        let first = *pools.first().ok_or_else(|| unlike("a ConvTranspose in the generator"))?;
+        let first = self.ups()?[0];
         let inputs: Vec<&str> = self.nodes[first].input.iter().map(String::as_str).collect();
         let before = in_front(view, &inputs, &[]);
         let joins = |node: &NodeProto, this: &Self| {
@@ -253,10 +250,6 @@ fn module(role: &str) -> &str {
         }
         _ => role,
     }
-}
-
-fn behind_any(facts: &Facts<'_>, tokens: &str) -> Nodes {
-    behind(facts.view, &[tokens], &[])
 }
 
 fn unlike(looked_for: &str) -> Error {

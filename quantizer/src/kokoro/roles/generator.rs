@@ -40,20 +40,14 @@ impl Roles<'_, '_> {
             .all()
             .filter(|&index| self.pitched[index] && !self.trunk[index] && self.found[index].is_none())
             .collect();
-        let mixes = |this: &Self, index: usize| this.convolves(index).is_some_and(|it| it.inputs > 1);
-        let noise: Vec<usize> =
-            source.iter().copied().filter(|&index| mixes(self, index) && !self.styled[index]).collect();
-        let stage = |index: usize| {
-            let first = {
-                let later = behind(view, &[&self.nodes[index].output[0]], &[]);
-                self.all().find(|&at| later[at] && self.trunk[at])
-            };
-            let reached = first.map_or(0, |at| above.iter().filter(|above| above[at]).count());
-            reached.saturating_sub(1)
-        };
-        let named: Vec<(usize, usize)> = noise.iter().map(|&index| (index, stage(index))).collect();
-        for &(index, stage) in &named {
+        let mixes = |index| self.convolves(index).is_some_and(|it| it.inputs > 1) && !self.styled[index];
+        let noise: Vec<usize> = source.iter().copied().filter(|&index| mixes(index)).collect();
+        for index in noise {
             let later = behind(view, &[&self.nodes[index].output[0]], &[]);
+            // The stage that it joins the trunk in.
+            let joint = self.all().find(|&at| later[at] && self.trunk[at]);
+            let reached = joint.map_or(0, |at| above.iter().filter(|above| above[at]).count());
+            let stage = reached.saturating_sub(1);
             let own: Vec<usize> =
                 source.iter().copied().filter(|&at| later[at] && self.found[at].is_none()).collect();
             self.put(index, format!("generator/noise_convs.{stage}"));
@@ -74,13 +68,11 @@ impl Roles<'_, '_> {
                 own.iter().filter_map(|&at| self.convolves(at)).map(|it| it.kernel).collect();
             kernels.sort_unstable();
             kernels.dedup();
-            let of_kernel = |this: &Self, index: usize, kernel: usize| {
-                this.convolves(index).is_some_and(|it| it.kernel == kernel)
-            };
+            let of_kernel = |index, kernel| self.convolves(index).is_some_and(|it| it.kernel == kernel);
             let before: Vec<Nodes> = kernels
                 .iter()
                 .map(|&kernel| {
-                    let own = own.iter().filter(|&&at| of_kernel(self, at, kernel));
+                    let own = own.iter().filter(|&&at| of_kernel(at, kernel));
                     let inputs: Vec<&str> =
                         own.flat_map(|&at| self.nodes[at].input.iter().map(String::as_str)).collect();
                     in_front(view, &inputs, &[])
