@@ -320,9 +320,10 @@ fn a_good_model_is_chosen_once_and_a_bad_one_does_not_replace_it() {
         assert!(first.output.contains(text), "{}", first.output);
     }
     let said: Chosen = read_json(&folder.join("chosen.json")).unwrap();
-    // CoreML would take more of this candidate than of its base, but in two partitions in place of one.
-    assert_eq!(said.providers.keys().collect::<Vec<_>>(), ["cpu"]);
-    let for_cpu = &said.providers["cpu"];
+    // CoreML would take more of this candidate than of its base, in as many partitions.
+    assert_eq!(said.providers.keys().collect::<Vec<_>>(), ["coreml", "cpu"]);
+    let (for_coreml, for_cpu) = (&said.providers["coreml"], &said.providers["cpu"]);
+    assert_eq!((&for_coreml.sha256, for_coreml.evidence), (&said.sha256, Evidence::Predicted));
     assert_eq!((&for_cpu.sha256, for_cpu.evidence), (&said.sha256, Evidence::Measured));
     let good = chosen(&folder);
     assert_eq!(good[1].0, "clear.weights-int8.onnx");
