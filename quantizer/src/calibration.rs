@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{View, is};
 use crate::proto::{GraphProto, ModelProto, NodeProto};
 use crate::rewrite::{self, Applied, Pass};
-use crate::{check, fold, model, order, tensor};
+use crate::{check, fold, model, opset, order, tensor};
 
 /// A value to measure: float, of shape [N, `channels`, T].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +77,9 @@ pub fn prepare<'a>(
     model: &mut ModelProto,
     rewrites: impl IntoIterator<Item = &'a Pass>,
 ) -> Result<Vec<Applied>> {
+    check::validate(model::graph_mut(model)?)?;
+    opset::raise(model, opset::HIGHEST)?;
     let graph = model::graph_mut(model)?;
-    check::validate(graph)?;
     fold::fold_weights(graph)?;
     let applied = rewrite::apply(graph, rewrites)?;
     order::sort(graph)?;

@@ -68,8 +68,9 @@ pub struct Export {
 }
 
 /// Brings a float Kokoro into the form that recipes and probes speak of: float32 throughout, weights
-/// as initializers, inputs, samples and predictions called as the constants here say, the speed a
-/// float, nodes called by their modules. What it says stays what it was.
+/// as initializers, of an [operator set](opset::HIGHEST) that has all that schemes write, inputs,
+/// samples and predictions called as the constants here say, the speed a float, nodes called by their
+/// modules. What it says stays what it was.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for what is no Kokoro, with what was not found; those of
@@ -78,6 +79,7 @@ pub fn import(model: &mut ModelProto) -> Result<Export> {
     check::model(model)?;
     opset::make_initializers_constant(model)?;
     let version = opset::version(&model.opset_import).unwrap_or(0);
+    opset::raise(model, opset::HIGHEST)?;
     let told = named(model);
     let widened = widen::widen(model)?;
     let graph = model::graph_mut(model)?;

@@ -28,6 +28,7 @@ pub mod interface;
 pub mod kokoro;
 pub mod model;
 pub mod names;
+pub mod offgrid;
 pub mod opset;
 pub mod order;
 pub mod prepared;

@@ -16,7 +16,7 @@ use crate::proto::{ModelProto, NodeProto, OperatorSetIdProto, TensorProto};
 use step::Step;
 
 /// The set up to which models are raised.
-pub const HIGHEST: i64 = 11;
+pub const HIGHEST: i64 = 18;
 
 /// The version of the default operator set that a model imports.
 pub fn version(sets: &[OperatorSetIdProto]) -> Option<i64> {
@@ -107,4 +107,79 @@ fn each(nodes: &mut [NodeProto], step: &mut Step) -> Result<()> {
         nested_mut(node).try_for_each(|inner| each(&mut inner.node, step))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::graph::{integer, integer_attribute, node};
+    use crate::proto::{AttributeProto, GraphProto};
+    use crate::tensor;
+
+    /// A node of opset `from` in the highest one, and the constants that came to it.
+    fn raised(
+        op: &str,
+        outputs: &[&str],
+        attributes: &[AttributeProto],
+        from: i64,
+    ) -> Result<(NodeProto, GraphProto)> {
+        let node = NodeProto { attribute: attributes.to_vec(), ..node(op, "old", &["x"], outputs) };
+        let graph = GraphProto { node: vec![node], ..GraphProto::default() };
+        let sets = OperatorSetIdProto { domain: None, version: Some(from) };
+        let mut model = ModelProto { graph: Some(graph), opset_import: vec![sets], ..ModelProto::default() };
+        raise(&mut model, HIGHEST)?;
+        assert_eq!(version(&model.opset_import), Some(HIGHEST));
+        let graph = model.graph.unwrap();
+        Ok((graph.node[0].clone(), graph))
+    }
+
+    fn ints(name: &str, ints: &[i64]) -> AttributeProto {
+        AttributeProto { name: Some(name.into()), ints: ints.to_vec(), ..AttributeProto::default() }
+    }
+
+    #[test]
+    fn axes_become_an_input_where_the_operator_has_one() {
+        for (op, from) in
+            [("ReduceMean", 17), ("ReduceL2", 13), ("ReduceSum", 11), ("Unsqueeze", 12), ("Squeeze", 11)]
+        {
+            let (node, graph) = raised(op, &["y"], &[ints("axes", &[0, 2])], from).unwrap();
+            assert_eq!(
+                (node.input.as_slice(), node.attribute.len()),
+                (&["x", "y_axes"].map(String::from)[..], 0),
+                "{op}"
+            );
+            assert_eq!(tensor::to_i64(&graph.initializer[0]).unwrap(), [0, 2], "{op}");
+        }
+        // It is one already, or means all of them.
+        let (node, graph) = raised("ReduceSum", &["y"], &[], 13).unwrap();
+        assert_eq!((node.input.len(), graph.initializer.len()), (1, 0));
+    }
+
+    #[test]
+    fn parts_without_sizes_are_counted() {
+        let (node, _) = raised("Split", &["a", "b"], &[integer_attribute("axis", 1)], 13).unwrap();
+        assert_eq!((integer(&node, "num_outputs", 0), integer(&node, "axis", 0)), (2, 1));
+        let (node, graph) =
+            raised("Split", &["a", "b"], &[integer_attribute("axis", 1), ints("split", &[1, 3])], 11)
+                .unwrap();
+        assert_eq!(
+            (node.input.as_slice(), graph.initializer.len()),
+            (&["x", "a_split"].map(String::from)[..], 1)
+        );
+        assert_eq!(integer(&node, "num_outputs", 0), 0);
+    }
+
+    #[test]
+    fn what_went_over_several_axes_is_refused_by_name() {
+        assert!(raised("Softmax", &["y"], &[integer_attribute("axis", -1)], 12).is_ok());
+        for (op, outputs, attribute, from) in [
+            ("Softmax", &["y"][..], integer_attribute("axis", 1), 12),
+            ("BatchNormalization", &["y", "mean"], integer_attribute("axis", 1), 13),
+        ] {
+            let error = raised(op, outputs, &[attribute], from).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.to_string().contains("node `old`"), "{error}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The base: the float model that candidates are made from and measured against.
 
-use std::io::Write as _;
+mod sources;
+
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -11,19 +12,21 @@ use kokoro_model::BaseKind;
 use quantizer::kokoro::{self, Export};
 use quantizer::proto::ModelProto;
 
-use crate::digest::{Digest, HashingWriter};
+use self::sources::{Pinned, Sources};
+use crate::digest::Digest;
 use crate::failure::Failure;
-use crate::fetch::{Console, Entry, Fetcher, Size, Wanted, is_unavailable};
-use crate::recipe::{Recipe, SourceFile};
+use crate::fetch::{Console, Fetcher, Wanted, is_unavailable};
+use crate::recipe::Recipe;
 
 /// Which base to take.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Base model")]
 pub struct BaseArgs {
-    /// Take this base of the recipe and no other: `kokoro-v1.0` or `kokoro-v1.0-restored`
+    /// Take this base of the recipe and no other: `kokoro-v1.0`, `kokoro-v1.0-restored` or `kokoro-v1.0-offgrid`
     ///
     /// Without it, the published float model is taken where it can be had, and otherwise the one that is
-    /// rebuilt from the published INT8 file, with a notice.
+    /// rebuilt from the published INT8 file, with a notice. The third is the second, its weights moved off the grid that they
+    /// lie on: what gates say of it holds for a model that was never quantized. It is never released.
     #[arg(long, value_name = "NAME", conflicts_with = "model")]
     pub base: Option<String>,
 
@@ -113,22 +116,14 @@ pub fn pinned(args: &BaseArgs, recipe: &Recipe, last: Option<&str>) -> Option<Ba
     if args.model.is_some() {
         return None;
     }
-    let name = args.base.as_deref().or(last)?;
-    let restored = &recipe.base.restored;
-    if name == recipe.name {
-        return recipe.file(&recipe.base.official).ok().map(|file| official_id(recipe, file));
-    }
-    // `--locked` takes the restored base by name only.
-    (name == restored.name && (args.base.is_some() || !args.locked)).then(|| restored_id(recipe))
-}
-
-fn official_id(recipe: &Recipe, file: &SourceFile) -> BaseId {
-    BaseId { name: recipe.name.clone(), kind: BaseKind::Official, sha256: file.sha256 }
-}
-
-fn restored_id(recipe: &Recipe) -> BaseId {
-    let pinned = &recipe.base.restored;
-    BaseId { name: pinned.name.clone(), kind: BaseKind::Restored, sha256: pinned.sha256 }
+    let base = Pinned::named(args.base.as_deref().or(last)?, recipe).ok()?;
+    // `--locked` takes another than the published base by name only, and nobody another than the restored one without.
+    let unasked = match base {
+        Pinned::Official(_) => true,
+        Pinned::Restored(_) => !args.locked,
+        Pinned::Offgrid(_) => false,
+    };
+    (unasked || args.base.is_some()).then(|| base.id(recipe))
 }
 
 /// The base that the command line asks for, by default the best that can be had.
@@ -138,7 +133,7 @@ fn restored_id(recipe: &Recipe) -> BaseId {
 ///
 /// # Errors
 /// [`Failure::Fetch`] when nothing can be had, [`Failure::Usage`] for a name that is no base,
-/// [`Failure::Model`] when the restored model is not the pinned one or a local file is no model.
+/// [`Failure::Model`] when a model that is made here is not the pinned one or a local file is no model.
 pub fn obtain(
     args: &BaseArgs,
     recipe: &Recipe,
@@ -149,31 +144,32 @@ pub fn obtain(
     if let Some(path) = &args.model {
         return local(path, recipe);
     }
-    let restored_name = &recipe.base.restored.name;
-    match args.base.as_deref() {
-        Some(name) if name == recipe.name => return official(recipe, |file| fetcher.read(file)),
-        Some(name) if name == restored_name => return restored(recipe, fetcher, console),
-        Some(name) => return Err(unknown(name, recipe)),
-        None => {}
+    let sources = Sources { recipe, fetcher, console };
+    if let Some(name) = &args.base {
+        let base = Pinned::named(name, recipe)?;
+        return sources.base(base, || sources.bytes(base));
     }
-    if last == Some(restored_name) && !args.locked {
+    let official = Pinned::named(&recipe.name, recipe)?;
+    let restored = Pinned::Restored(&recipe.base.restored);
+    let name = &recipe.base.restored.name;
+    if last == Some(name) && !args.locked {
         console.say(&format!(
-            "base `{restored_name}`, as for the present artifacts; `--base {}` asks for the published one",
+            "base `{name}`, as for the present artifacts; `--base {}` asks for the published one",
             recipe.name
         ));
-        return restored(recipe, fetcher, console);
+        return sources.base(restored, || sources.bytes(restored));
     }
     if args.locked {
-        return official(recipe, |file| fetcher.read(file));
+        return sources.base(official, || sources.bytes(official));
     }
-    match official(recipe, |file| fetcher.read_if_in_reach(file)) {
+    match sources.base(official, || sources.official_if_in_reach()) {
         Err(error) if is_unavailable(&error) => {
             console.say(&format!(
-                "notice: `{}` cannot be had from here, so the base is `{restored_name}`: the published INT8 model with \
-                 its quantization undone",
+                "notice: `{}` cannot be had from here, so the base is `{name}`: the published INT8 model with its \
+                 quantization undone",
                 recipe.base.official
             ));
-            restored(recipe, fetcher, console)
+            sources.base(restored, || sources.bytes(restored))
         }
         outcome => outcome,
     }
@@ -195,30 +191,22 @@ pub fn wanted<'a>(
     }
     let restored = &recipe.base.restored;
     let official = recipe.file(&recipe.base.official)?;
-    match args.base.as_deref() {
-        Some(name) if name == recipe.name => return Ok(Some(Wanted::File(official))),
-        Some(name) if name != restored.name => return Err(unknown(name, recipe)),
-        None if args.locked => return Ok(Some(Wanted::File(official))),
+    let base = match args.base.as_deref() {
+        Some(name) => Pinned::named(name, recipe)?,
+        None if args.locked => Pinned::Official(official),
         None if last != Some(&restored.name) && fetcher.has(official) => return Ok(None),
-        _ => {}
-    }
-    let is_restored = restored_entry(recipe, fetcher).path().exists();
-    Ok(if is_restored { None } else { Some(Wanted::File(recipe.file(&restored.from)?)) })
+        None => Pinned::Restored(restored),
+    };
+    base.wanted(recipe, fetcher)
 }
 
-/// The base called `name`, made of its sources: a restored one is restored now, whatever the cache has.
+/// The base called `name`, made of its sources: one that is made here is made now, whatever the cache has.
 ///
 /// # Errors
 /// As [`obtain`].
 pub fn from_sources(name: &str, recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Base> {
-    let pinned = &recipe.base.restored;
-    if name == recipe.name {
-        return official(recipe, |file| fetcher.read(file));
-    }
-    if name != pinned.name {
-        return Err(unknown(name, recipe));
-    }
-    Base::import(restored_id(recipe), name, &rebuild(recipe, fetcher, console)?, recipe)
+    let (base, sources) = (Pinned::named(name, recipe)?, Sources { recipe, fetcher, console });
+    sources.base(base, || sources.made_anew(base))
 }
 
 /// That a model of the user's own can be read and is not quantized yet: whoever quantizes twice loses twice, and measures
@@ -244,70 +232,6 @@ pub fn check_local(path: &Path, recipe: &Recipe) -> Result<()> {
 /// Operators that a float model has no use for.
 const QUANTIZED: [&str; 5] =
     ["ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv"];
-
-fn unknown(name: &str, recipe: &Recipe) -> anyhow::Error {
-    let restored = &recipe.base.restored.name;
-    anyhow!("expected `{}` or `{restored}` as base, found `{name}`", recipe.name).context(Failure::Usage)
-}
-
-fn official(recipe: &Recipe, read: impl FnOnce(&SourceFile) -> Result<Vec<u8>>) -> Result<Base> {
-    let file = recipe.file(&recipe.base.official)?;
-    let bytes = read(file)?;
-    Base::import(official_id(recipe, file), &file.name, &bytes.into(), recipe)
-}
-
-fn restored_entry(recipe: &Recipe, fetcher: &Fetcher) -> Entry {
-    let pinned = &recipe.base.restored;
-    fetcher.cache().entry(&format!("{}.onnx", pinned.name), pinned.sha256, Size::Exactly(pinned.bytes))
-}
-
-/// The restored base, from the cache if it was rebuilt before.
-fn restored(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Base> {
-    let pinned = &recipe.base.restored;
-    let entry = restored_entry(recipe, fetcher);
-    let waiting = || console.say(&format!("waiting for another run that rebuilds `{}`", pinned.name));
-    let _lock = fetcher.cache().lock(&pinned.sha256.to_string(), waiting).context(Failure::Fetch)?;
-    let path = entry.path();
-    let bytes = if let Some(bytes) = entry.read().context(Failure::Fetch)? {
-        bytes.into()
-    } else {
-        let bytes = rebuild(recipe, fetcher, console)?;
-        crate::files::write_atomically(&path, |file| file.write_all(&bytes))
-            .with_context(|| format!("cannot keep `{}`", path.display()))
-            .context(Failure::Fetch)?;
-        bytes
-    };
-    Base::import(restored_id(recipe), &pinned.name, &bytes, recipe)
-}
-
-fn rebuild(recipe: &Recipe, fetcher: &Fetcher, console: &Console) -> Result<Bytes> {
-    let pinned = &recipe.base.restored;
-    let source = fetcher.read(recipe.file(&pinned.from)?)?;
-    let busy = console.busy(&format!("restoring `{}` from `{}`", pinned.name, pinned.from));
-    let mut model = decode(&pinned.from, &source.into())?;
-    let graph = quantizer::model::graph_mut(&mut model).context(Failure::Model)?;
-    quantizer::check::validate(graph)
-        .and_then(|()| quantizer::restore::restore(graph))
-        .with_context(|| format!("`{}` cannot be restored", pinned.from))
-        .context(Failure::Model)?;
-    let mut writer = HashingWriter::new(Vec::with_capacity(pinned.bytes as usize));
-    quantizer::model::encode(&model, &mut writer)?;
-    let (bytes, sha256) = writer.finish();
-    if sha256 != pinned.sha256 {
-        return Err(anyhow!(
-            "`{}` is not the pinned one\nexpected {} ({} bytes)\nfound    {sha256} ({} bytes)\nhint: if the quantizer \
-             was changed on purpose, put the new digest and size into `models/{}.toml`",
-            pinned.name,
-            pinned.sha256,
-            pinned.bytes,
-            bytes.len(),
-            recipe.name
-        )
-        .context(Failure::Model));
-    }
-    busy.done(&format!("restored `{}`", pinned.name));
-    Ok(bytes.into())
-}
 
 /// A model of the user's. External payloads are brought in, and then the digest is that of the whole.
 fn local(path: &Path, recipe: &Recipe) -> Result<Base> {

@@ -6,7 +6,7 @@
 use anyhow::{Context as _, Result, ensure};
 use kokoro_model::probe::{Probe, Tensor};
 use kokoro_model::{Runtime, SynthesizerOptions};
-use quantizer::calibration::{Edges, Errors, Point, Ranges, Selection, Statistics};
+use quantizer::calibration::{Channel, Edges, Errors, Point, Ranges, Selection, Statistics};
 use quantizer::calibration::{expose_errors, expose_statistics, points, prepare};
 use quantizer::model;
 use quantizer::proto::{GraphProto, ModelProto};
@@ -86,15 +86,7 @@ impl<'a> Calibration<'a> {
         ratios: &[f32],
     ) -> Result<Ranges> {
         ensure!(!utterances.is_empty(), "no sentence to calibrate with");
-        let mut statistics = Statistics::default();
-        self.run(
-            calibrator,
-            utterances,
-            "ranges",
-            |graph| expose_statistics(graph, &self.points),
-            |point, output| statistics.add(point, output),
-        )?;
-        let mut ranges = statistics.ranges();
+        let mut ranges = self.statistics(calibrator, utterances, "ranges")?;
         let mut errors = Errors::default();
         self.run(
             calibrator,
@@ -105,6 +97,46 @@ impl<'a> Calibration<'a> {
         )?;
         ranges.choose(&errors, ratios).context(Failure::Model)?;
         Ok(ranges)
+    }
+
+    /// The share of the channels that go beyond `ranges` by more than a half.
+    ///
+    /// # Errors
+    /// As [`Self::measure`].
+    pub fn beyond(
+        &self,
+        calibrator: &Calibrator<'_>,
+        utterances: &[Utterance],
+        ranges: &Ranges,
+    ) -> Result<f64> {
+        let heard = self.statistics(calibrator, utterances, "whether ranges cover")?;
+        let (mut beyond, mut all) = (0, 0);
+        for (value, heard) in &heard.values {
+            let known = ranges.of(value, heard.len()).context(Failure::Model)?;
+            let is_beyond = |(heard, known): &(&Channel, &Channel)| {
+                heard.low < 1.5 * known.low || heard.high > 1.5 * known.high
+            };
+            beyond += heard.iter().zip(known).filter(is_beyond).count();
+            all += heard.len();
+        }
+        Ok(beyond as f64 / all.max(1) as f64)
+    }
+
+    fn statistics(
+        &self,
+        calibrator: &Calibrator<'_>,
+        utterances: &[Utterance],
+        what: &str,
+    ) -> Result<Ranges> {
+        let mut statistics = Statistics::default();
+        self.run(
+            calibrator,
+            utterances,
+            what,
+            |graph| expose_statistics(graph, &self.points),
+            |point, output| statistics.add(point, output),
+        )?;
+        Ok(statistics.ranges())
     }
 
     /// Says every sentence with the outputs that `expose` adds for the points, and hands them to `add`, sentence by

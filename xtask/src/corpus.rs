@@ -4,11 +4,14 @@
 //! neither text nor phonemes: a number measured on held-out sentences says something about speech that the
 //! plan was never fitted to.
 
+mod own;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use kokoro_model::{MAX_PHONEMES, tokenize};
+pub use own::CorpusArgs;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -27,6 +30,13 @@ const LONG: usize = 400;
 /// The speeds that may be asked for. Source: the range that kokoro-onnx 0.6.1 accepts.
 const SPEEDS: std::ops::RangeInclusive<f32> = 0.5..=2.0;
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "sentence")]
+    sentences: Vec<Sentence>,
+}
+
 /// All sentences, in the order of the file, and the digest of the file they came from.
 #[derive(Debug, Clone)]
 pub struct Corpus {
@@ -38,17 +48,22 @@ pub struct Corpus {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sentence {
-    /// The name that results go by: `cal-` or `held-` and a number.
+    /// The name that results go by: `cal-` or `held-` and a number. In a corpus of the user's own `own-` and a number, unless
+    /// it has another.
+    #[serde(default)]
     pub id: String,
     /// What the sentence is for.
+    #[serde(default)]
     pub set: Set,
     /// What it is spoken in.
     pub language: Language,
-    /// A voice of that language, such as `af_heart`.
+    /// A voice of that language, such as `af_heart`; in a corpus of the user's own also the path of a file of styles.
     pub voice: String,
     /// The `speed` input; 1 is the voice's own.
+    #[serde(default = "own_speed")]
     pub speed: f32,
     /// What the sentence is made of, and which gates use it beside the fidelity gate.
+    #[serde(default)]
     pub tags: Vec<String>,
     /// The sentence as it is written.
     pub text: String,
@@ -60,13 +75,18 @@ pub struct Sentence {
 }
 
 /// What a sentence is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Set {
     /// Ranges and precisions are fitted to it.
     Calibration,
     /// Only gates and reports see it.
+    #[default]
     HeldOut,
+}
+
+fn own_speed() -> f32 {
+    1.0
 }
 
 /// The languages that Kokoro v1.0 has voices for.
@@ -124,16 +144,15 @@ impl Corpus {
     /// outside the vocabulary, none or too many; a voice that is unknown or speaks another language; a
     /// speed out of range; an unknown tag, or a tag that contradicts the sentence.
     pub fn from_str(text: &str, voices: &[&str]) -> Result<Self> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct File {
-            #[serde(rename = "sentence")]
-            sentences: Vec<Sentence>,
-        }
         let File { mut sentences } = toml::from_str(text)?;
         for sentence in &mut sentences {
             sentence.check(voices).with_context(|| format!("sentence `{}`", sentence.id))?;
         }
+        Self::distinct(sentences, text)
+    }
+
+    /// The sentences, if no two are the same.
+    fn distinct(sentences: Vec<Sentence>, text: &str) -> Result<Self> {
         refuse_duplicates("id", &sentences, |sentence| sentence.id.clone())?;
         // Case and spacing do not make another sentence.
         refuse_duplicates("text", &sentences, |sentence| {
@@ -199,14 +218,26 @@ impl Sentence {
             Set::HeldOut => "held-",
         };
         ensure!(self.id.starts_with(prefix), "the id of this set begins with `{prefix}`");
-        ensure!(!self.text.trim().is_empty(), "the text is empty");
         ensure!(voices.contains(&self.voice.as_str()), "there is no voice `{}`", self.voice);
+        self.check_voice()?;
+        self.check_speech()?;
+        self.check_tags()
+    }
+
+    /// That a voice of the recipe speaks the language.
+    fn check_voice(&self) -> Result<()> {
         let letter = self.language.voice_prefix();
         ensure!(
             self.voice.starts_with(letter),
             "voice `{}` speaks another language, this one's begin with `{letter}`",
             self.voice
         );
+        Ok(())
+    }
+
+    /// Checks what is said and how fast, and fills in the tokens.
+    fn check_speech(&mut self) -> Result<()> {
+        ensure!(!self.text.trim().is_empty(), "the text is empty");
         ensure!(
             SPEEDS.contains(&self.speed),
             "speed {} is not within {} to {}",
@@ -217,7 +248,7 @@ impl Sentence {
         self.tokens = tokenize(&self.phonemes)?;
         let count = self.tokens.len();
         ensure!((1..=MAX_PHONEMES).contains(&count), "{count} phonemes, expected 1 to {MAX_PHONEMES}");
-        self.check_tags()
+        Ok(())
     }
 
     fn check_tags(&self) -> Result<()> {

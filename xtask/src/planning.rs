@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
+use kokoro_model::Runtime;
 use quantizer::rewrite::PASSES;
 
 use crate::base::{Base, BaseId};
@@ -15,6 +16,12 @@ use crate::plan::{self, Plan, PlanBase};
 use crate::recipe::Recipe;
 use crate::scheme;
 use crate::workspace::Workspace;
+
+/// How many sentences show whether the ranges of another base cover one.
+const COVERED_BY: usize = 4;
+
+/// The share of the channels that may go beyond their ranges, which were clipped to where they do least harm.
+const MOST_BEYOND: f64 = 0.05;
 
 /// Everything that a plan is made with.
 pub struct Planner<'a> {
@@ -36,7 +43,7 @@ impl<'a> Planner<'a> {
         fetcher: &'a Fetcher,
         threads: usize,
     ) -> Result<Self> {
-        Ok(Self { workspace, recipe, fetcher, corpus: workspace.corpus(recipe)?, threads })
+        Ok(Self { workspace, recipe, fetcher, corpus: workspace.committed_corpus(recipe)?, threads })
     }
 
     /// The plan for `base` that [`Self::obtain`] would return without calibrating, if there is one.
@@ -92,10 +99,58 @@ impl<'a> Planner<'a> {
             console.say(&format!("{differs}, so `{}` is taken", own.display()));
             return Ok(plan);
         }
-        console.say(&format!("{differs}, so that one is calibrated now"));
-        let plan = self.make(base, plan.as_ref())?.write(&own)?;
+        let covering = plan.as_ref().map(|plan| self.covering(base, plan)).transpose()?.flatten();
+        let plan = if let Some(covering) = covering {
+            covering
+        } else {
+            console.say(&format!("{differs}, so that one is calibrated now"));
+            self.make(base, plan.as_ref())?
+        };
+        let plan = plan.write(&own)?;
         console.say(&format!("wrote `{}`", own.display()));
         Ok(plan)
+    }
+
+    /// The plan of another base of the same structure, as a plan of this one, if its ranges hold what a few sentences show.
+    fn covering(&self, base: &Base, plan: &Plan) -> Result<Option<Plan>> {
+        let set = &self.recipe.scheme.static_int8;
+        let corpus_is_alike = plan.calibration.sha256 == self.corpus.calibration_sha256();
+        if !corpus_is_alike
+            || plan.calibration.edges != set.edges
+            || plan.calibration.clip_ratios != set.clip_ratios
+        {
+            return Ok(None);
+        }
+        let (selection, edges) = (plan.selection()?, scheme::edges(&set.edges)?);
+        let Ok(calibration) = Calibration::new(base, plan.passes()?, &selection, &edges) else {
+            return Ok(None);
+        };
+        if calibration.convolutions() != plan.convolutions {
+            return Ok(None);
+        }
+        let mut utterances = self.workspace.calibration(self.fetcher, self.recipe, &self.corpus)?;
+        let every = utterances.len().div_ceil(COVERED_BY).max(1);
+        utterances = utterances.into_iter().step_by(every).collect();
+        let (runtime, _) = self.workspace.runtime(self.fetcher)?;
+        let beyond = calibration.beyond(&self.calibrator(&runtime), &utterances, &plan.ranges)?;
+        let covers = beyond <= MOST_BEYOND;
+        self.workspace.console().say(&format!(
+            "the ranges of `{}` {} `{}`: in {} sentences {:.2} % of the channels go beyond them by more than a half, where {:.0} % \
+             may",
+            plan.base.name,
+            if covers { "cover" } else { "do not cover" },
+            base.name,
+            utterances.len(),
+            100.0 * beyond,
+            100.0 * MOST_BEYOND
+        ));
+        let of_this = PlanBase { name: base.name.clone(), sha256: base.sha256 };
+        Ok(covers.then(|| Plan { base: of_this, tool: quantizer::VERSION.to_owned(), ..plan.clone() }))
+    }
+
+    fn calibrator<'r>(&self, runtime: &'r Runtime) -> Calibrator<'r> {
+        let progress = Progress::stderr(self.workspace.environment().redraws());
+        Calibrator { runtime, threads: self.threads, progress }
     }
 
     /// Whether a plan that was made by the way is what would be made now.
@@ -148,12 +203,7 @@ impl<'a> Planner<'a> {
         } else {
             let utterances = workspace.calibration(fetcher, recipe, corpus)?;
             let (runtime, _) = workspace.runtime(fetcher)?;
-            let calibrator = Calibrator {
-                runtime: &runtime,
-                threads: self.threads,
-                progress: Progress::stderr(workspace.environment().redraws()),
-            };
-            calibration.measure(&calibrator, &utterances, ratios)?
+            calibration.measure(&self.calibrator(&runtime), &utterances, ratios)?
         };
         Ok(Plan {
             tool: quantizer::VERSION.to_owned(),

@@ -21,8 +21,9 @@ pub use self::redirects::Redirects;
 pub use self::runtime::{Archive, Platform, RuntimeRecipe, RuntimeSource, Wheel, platform_here};
 pub use self::schemes::{
     BaseRecipe, BenchRecipe, ContestantRecipe, DnsmosRecipe, EdgesRecipe, FidelityRecipe, FinerRecipe,
-    FusedFloatRecipe, FusedInt8Recipe, Gates, Limits, LinearInt8Recipe, PrepareRecipe, ProbeRecipe,
-    RestoredBase, Schemes, ShortBenchRecipe, SmokeRecipe, StaticInt8Recipe, Thresholds, WeightsInt8Recipe,
+    FusedFloatRecipe, FusedInt8Recipe, Gates, Limits, LinearInt8Recipe, OffgridBase, PrepareRecipe,
+    ProbeRecipe, RestoredBase, Schemes, ShortBenchRecipe, SmokeRecipe, StaticInt8Recipe, Thresholds,
+    WeightsInt8Recipe,
 };
 use crate::digest::Digest;
 use crate::failure::Failure;

@@ -7,7 +7,7 @@ use kokoro_model::{Runtime, VoiceStyles};
 
 use crate::artifacts::Artifacts;
 use crate::base::BaseArgs;
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, CorpusArgs};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetch::{Console, Fetcher, RuntimeLibrary, SourceArgs};
@@ -24,6 +24,8 @@ pub struct Workspace {
     root: PathBuf,
     artifacts: Artifacts,
     environment: Environment,
+    /// In place of the committed corpus.
+    corpus: Option<PathBuf>,
 }
 
 impl Workspace {
@@ -35,13 +37,19 @@ impl Workspace {
 
     /// The checkout in `root`.
     pub fn new(root: PathBuf, environment: Environment) -> Self {
-        Self { artifacts: Artifacts::new(root.join("artifacts")), root, environment }
+        Self { artifacts: Artifacts::new(root.join("artifacts")), root, environment, corpus: None }
     }
 
     /// The same, but that the commands write to `folder`.
     #[must_use]
     pub fn with_artifacts(self, folder: &Path) -> Self {
         Self { artifacts: Artifacts::new(folder.to_path_buf()), ..self }
+    }
+
+    /// The same, but that the gates judge by other sentences, if there are any.
+    #[must_use]
+    pub fn with_corpus(self, CorpusArgs { corpus }: &CorpusArgs) -> Self {
+        Self { corpus: corpus.clone(), ..self }
     }
 
     /// The checkout's folder.
@@ -72,11 +80,20 @@ impl Workspace {
         Recipe::load(&self.models().join(format!("{MODEL}.toml")))
     }
 
-    /// The sentences of the gates.
+    /// The sentences that gates judge by: the committed ones, or the user's own.
+    ///
+    /// # Errors
+    /// Those of [`Corpus::own`] and of [`Self::committed_corpus`].
+    pub fn corpus(&self, recipe: &Recipe) -> Result<Corpus> {
+        let Some(own) = &self.corpus else { return self.committed_corpus(recipe) };
+        Corpus::own(own, &recipe.voice_names().collect::<Vec<_>>())
+    }
+
+    /// The committed sentences, which calibration hears and the lock pins.
     ///
     /// # Errors
     /// Those of [`Corpus::load`], or a sentence whose voice the recipe does not have.
-    pub fn corpus(&self, recipe: &Recipe) -> Result<Corpus> {
+    pub fn committed_corpus(&self, recipe: &Recipe) -> Result<Corpus> {
         let voices: Vec<&str> = recipe.voice_names().collect();
         Corpus::load(&self.models().join("corpus.toml"), &voices).context(Failure::Usage)
     }
@@ -177,11 +194,17 @@ impl Workspace {
         Ok(<[_; 2]>::try_from(files).ok().map(|[main, p808]| DnsmosModels { main, p808 }))
     }
 
-    /// The styles of one voice.
+    /// The styles of one voice of the recipe, or of a file in a corpus of the user's own.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for a voice the recipe does not have, [`Failure::Fetch`] when it cannot be had.
+    /// [`Failure::Usage`] for a voice the recipe does not have or a file that is none, [`Failure::Fetch`] when it cannot be had.
     pub fn voice(&self, fetcher: &Fetcher, recipe: &Recipe, name: &str) -> Result<VoiceStyles> {
+        if self.corpus.is_some() && !recipe.voice_names().any(|known| known == name) {
+            let bytes = fs_err::read(name).context(Failure::Usage)?;
+            return VoiceStyles::from_bytes(&bytes)
+                .with_context(|| format!("`{name}`"))
+                .context(Failure::Usage);
+        }
         let bytes = fetcher.read_voice(recipe, name)?;
         VoiceStyles::from_bytes(&bytes).with_context(|| format!("voice `{name}`")).context(Failure::Fetch)
     }

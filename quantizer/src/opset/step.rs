@@ -24,6 +24,19 @@ pub(super) struct Step {
 const BROADCAST: [&str; 11] =
     ["Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less"];
 
+/// Operators whose axes are an attribute before opset 18; those of `ReduceSum` are before 13.
+const REDUCTIONS: [&str; 9] = [
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSumSquare",
+];
+
 impl Step {
     /// Rewrites `node` to say the same in the later set; the error says why that cannot be.
     pub(super) fn take(&mut self, node: &mut NodeProto) -> Result<(), String> {
@@ -46,8 +59,21 @@ impl Step {
                 if self.crosses(9) {
                     expect(node, "spatial", 1, 1)?;
                 }
+                if self.crosses(14) && node.output.iter().filter(|output| !output.is_empty()).count() > 1 {
+                    return Err(
+                        "what it returns beside its result is asked for otherwise since opset 14".into()
+                    );
+                }
             }
-            "Dropout" if self.crosses(7) => expect(node, "is_test", 1, 0)?,
+            "Dropout" => {
+                if self.crosses(7) {
+                    expect(node, "is_test", 1, 0)?;
+                }
+                if self.crosses(12) {
+                    // Of a model that is not trained nothing is dropped.
+                    drop_attribute(node, "ratio");
+                }
+            }
             "LSTM" | "RNN" if self.crosses(7) => drop_attribute(node, "output_sequence"),
             "GRU" if self.crosses(7) && self.from >= 3 => drop_attribute(node, "output_sequence"),
             "Cast" if self.crosses(6) && attribute(node, "to").is_none_or(|to| to.i.is_none()) => {
@@ -57,9 +83,20 @@ impl Step {
                 node.attribute.push(integer_attribute("axis", 1));
             }
             "Reshape" if self.crosses(5) => self.integers_to_input(node, "shape")?,
-            "Split" if self.crosses(2) && (node.input.len() > 1 || attribute(node, "axis").is_none()) => {
-                return Err("its axis and parts are given otherwise since opset 2".into());
+            "Split" => self.split(node)?,
+            "ReduceSum" | "Squeeze" | "Unsqueeze" if self.crosses(13) => {
+                self.integers_to_input(node, "axes")?
             }
+            "Softmax" | "LogSoftmax" | "Hardmax" if self.crosses(13) => {
+                // Before, the axes from this one on were taken for one.
+                if integer(node, "axis", 1) != -1 {
+                    return Err(format!("`{}` goes along one axis since opset 13", node.op_type()));
+                }
+            }
+            "RoiAlign" if self.crosses(16) => {
+                node.attribute.push(string_attribute("coordinate_transformation_mode", "output_half_pixel"));
+            }
+            op if REDUCTIONS.contains(&op) && self.crosses(18) => self.integers_to_input(node, "axes")?,
             "Slice" if self.crosses(10) => {
                 for name in ["starts", "ends", "axes"] {
                     self.integers_to_input(node, name)?;
@@ -135,6 +172,20 @@ impl Step {
         }
         let input = self.tensor(node, name, |name| tensor::from_f32(name, &[], &[value]))?;
         node.input.push(input);
+        Ok(())
+    }
+
+    fn split(&mut self, node: &mut NodeProto) -> Result<(), String> {
+        if self.crosses(2) && (node.input.len() > 1 || attribute(node, "axis").is_none()) {
+            return Err("its axis and parts are given otherwise since opset 2".into());
+        }
+        if self.crosses(13) {
+            self.integers_to_input(node, "split")?;
+        }
+        // Without sizes it has to be told that the parts are alike.
+        if self.crosses(18) && node.input.get(1).is_none_or(String::is_empty) {
+            node.attribute.push(integer_attribute("num_outputs", node.output.len() as i64));
+        }
         Ok(())
     }
 

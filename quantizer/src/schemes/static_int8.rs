@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::graph::{View, integer_attribute, node};
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::rewrite::{self, Facts, Pass};
-use crate::{order, tensor};
+use crate::{opset, order, tensor};
 use balance::Input;
 use convolution::Convolution;
 pub use edges::EDGES;
@@ -70,6 +70,10 @@ pub struct StaticInt8 {
 impl Scheme for StaticInt8 {
     fn name(&self) -> &'static str {
         "static-int8"
+    }
+
+    fn opset(&self) -> i64 {
+        opset::HIGHEST
     }
 
     fn apply(&self, graph: &mut GraphProto) -> Result<Summary> {

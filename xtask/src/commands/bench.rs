@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::smoke::chosen;
 use crate::base::{self, BaseArgs};
+use crate::corpus::CorpusArgs;
 use crate::failure::Failure;
 use crate::fetch::{Fetcher, SourceArgs};
 use crate::gates::{Comparison, Progress, Rounds, Subject, Timing, benchmark_table, compare, utterances};
@@ -43,6 +44,10 @@ pub struct BenchArgs {
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub corpus: CorpusArgs,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
     pub providers: ProviderArgs,
 
     #[command(flatten)]
@@ -65,6 +70,7 @@ struct Output<'a> {
 /// [`Failure::Usage`] for two models of one name or when no artifact is chosen; [`Failure::Fetch`] when ONNX
 /// Runtime, a voice or the base cannot be had; [`Failure::Model`] for a model that does not load or speak.
 pub fn run(args: &BenchArgs, workspace: &Workspace) -> Result<()> {
+    let workspace = &workspace.clone().with_corpus(&args.corpus);
     let recipe = workspace.recipe()?;
     let corpus = workspace.corpus(&recipe)?;
     let fetcher = workspace.fetcher(&args.sources)?;

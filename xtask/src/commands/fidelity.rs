@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::smoke::chosen;
 use crate::artifacts::Artifact;
 use crate::base::{self, Base, BaseArgs};
+use crate::corpus::CorpusArgs;
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::fetch::SourceArgs;
@@ -51,6 +52,10 @@ pub struct FidelityArgs {
     /// Print what was measured, sentence by sentence, as JSON on standard output
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub corpus: CorpusArgs,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
@@ -100,6 +105,7 @@ struct Entrant {
 /// metadata, an artifact of another base, or when no artifact is chosen; [`Failure::Fetch`] when ONNX Runtime, a
 /// voice or the base cannot be had; [`Failure::Model`] for a model that cannot be opened.
 pub fn run(args: &FidelityArgs, workspace: &Workspace) -> Result<()> {
+    let workspace = &workspace.clone().with_corpus(&args.corpus);
     let recipe = workspace.recipe()?;
     let corpus = workspace.corpus(&recipe)?;
     let fetcher = workspace.fetcher_for(&args.base, &args.sources)?;

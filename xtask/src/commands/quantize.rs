@@ -10,6 +10,7 @@ use kokoro_model::{BaseKind, Evidence};
 use crate::artifacts::{Artifact, Artifacts};
 use crate::base::{self, Base, BaseArgs};
 use crate::choice::{Choice, choices};
+use crate::corpus::CorpusArgs;
 use crate::failure::Failure;
 use crate::fetch::{Fetcher, SourceArgs, Wanted};
 use crate::files::check_writable;
@@ -83,7 +84,7 @@ pub struct QuantizeArgs {
     /// Write the lock and its proof anew, if every gate lets every candidate pass; measures as with `--full`
     ///
     /// With `--scheme`, the lock's other artifacts stay, unless the inputs are others.
-    #[arg(long, conflicts_with_all = ["locked", "model", "plan", "only"])]
+    #[arg(long, conflicts_with_all = ["locked", "model", "plan", "only", "corpus"])]
     pub update_lock: bool,
 
     /// Write into this folder in place of `artifacts/`, from which builds embed
@@ -93,6 +94,10 @@ pub struct QuantizeArgs {
     /// Print the results as JSON on standard output, in place of the table
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub corpus: CorpusArgs,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
@@ -153,8 +158,11 @@ impl QuantizeArgs {
 /// [`Failure::Gate`] when a gate refuses a candidate, or the lock has something else; [`Failure::Fetch`], [`Failure::Model`] and
 /// [`Failure::Usage`] of the steps before.
 pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
-    let elsewhere = args.artifacts.as_ref().map(|folder| workspace.clone().with_artifacts(folder));
-    let workspace = elsewhere.as_ref().unwrap_or(workspace);
+    let mut workspace = workspace.clone().with_corpus(&args.corpus);
+    if let Some(folder) = &args.artifacts {
+        workspace = workspace.with_artifacts(folder);
+    }
+    let workspace = &workspace;
     let console = workspace.console();
     let artifacts = workspace.artifacts();
     let recipe = workspace.recipe()?;
@@ -216,7 +224,7 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
     let judged = judge(args, workspace, &recipe, &fetcher, &base, &candidates, &guard)?;
     let (results, lines) = conclude(args, judged, candidates, &recipe, workspace)?;
     let parts = guard.parts(&results, &locked);
-    if base.kind != BaseKind::Local {
+    if base.kind != BaseKind::Local && args.corpus.corpus.is_none() {
         keep(&parts, &artifacts)?;
     }
     if !lines.is_empty() {
@@ -385,9 +393,10 @@ fn judge(
         recipe.gates.bench = recipe.gates.bench.with_runs(runs);
     }
     let scope = args.scope();
-    let proved = |scheme, artifact| match scope {
-        Scope::Quick => guard.proved(base, scheme, artifact),
-        Scope::Full => Ok(None),
+    // Of sentences of the user's own no proof says anything.
+    let asks_the_proof = scope == Scope::Quick && args.corpus.corpus.is_none();
+    let proved = |scheme, artifact| {
+        if asks_the_proof { guard.proved(base, scheme, artifact) } else { Ok(None) }
     };
     let candidates = candidates.iter().map(|(scheme, artifact)| {
         Ok(Candidate { scheme: *scheme, artifact, proved: proved(*scheme, artifact)? })
@@ -396,7 +405,7 @@ fn judge(
     let question = Question {
         only: &args.only,
         scope,
-        proof: guard.proof(base).filter(|_| scope == Scope::Quick),
+        proof: guard.proof(base).filter(|_| asks_the_proof),
         // On another execution provider nothing is proved.
         all_proved: !args.providers.asks_for_others()
             && candidates.iter().all(|candidate| candidate.proved.is_some()),

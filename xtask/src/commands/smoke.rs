@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 
 use crate::artifacts::Artifact;
+use crate::corpus::CorpusArgs;
 use crate::failure::Failure;
 use crate::fetch::SourceArgs;
 use crate::gates::{Extent, Progress, Subject, checks_table, smoke_gate, utterances};
@@ -29,6 +30,10 @@ pub struct SmokeArgs {
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
+    pub corpus: CorpusArgs,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would replace the help of the flattened options")]
     pub providers: ProviderArgs,
 
     #[command(flatten)]
@@ -42,6 +47,7 @@ pub struct SmokeArgs {
 /// [`Failure::Gate`] if the model does not speak well; [`Failure::Usage`] when no artifact is chosen;
 /// [`Failure::Fetch`] when ONNX Runtime or a voice cannot be had.
 pub fn run(args: &SmokeArgs, workspace: &Workspace) -> Result<()> {
+    let workspace = &workspace.clone().with_corpus(&args.corpus);
     let recipe = workspace.recipe()?;
     let corpus = workspace.corpus(&recipe)?;
     let subject = match &args.model {

@@ -41,7 +41,7 @@ impl Lock {
             recipe: recipe.sha256,
             // The plan holds the digest of its ranges, which loading compares.
             plan: Plan::load(&workspace.plan(recipe))?.sha256,
-            corpus: workspace.corpus(recipe)?.sha256(),
+            corpus: workspace.committed_corpus(recipe)?.sha256(),
             proto: digest(&workspace.root().join("proto/onnx.proto"))?,
             proof: None,
             onnxruntime: LockedRuntime {

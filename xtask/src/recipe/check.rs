@@ -19,6 +19,7 @@ impl Recipe {
         self.file(&self.base.official)?;
         self.file(&self.base.restored.from)?;
         file_name("base.restored.name", &self.base.restored.name)?;
+        file_name("base.offgrid.name", &self.base.offgrid.name)?;
         let lists = self.choose_for.iter().map(|(provider, names)| (format!("choose_for.{provider}"), names));
         let own =
             [("choose", &self.choose), ("make", &self.make)].map(|(key, names)| (key.to_owned(), names));
@@ -80,7 +81,7 @@ impl Recipe {
     fn check_contestants(&self) -> Result<()> {
         let schemes = SchemeName::ALL.map(SchemeName::as_str);
         let mut names = BTreeSet::from(schemes);
-        names.extend([self.name.as_str(), self.base.restored.name.as_str()]);
+        names.extend([&*self.name, &*self.base.restored.name, &*self.base.offgrid.name]);
         for ContestantRecipe { name, file } in &self.contestants {
             file_name("contestant.name", name)?;
             ensure!(names.insert(name), "`contestant.name`: another model is called `{name}`");

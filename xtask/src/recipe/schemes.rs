@@ -15,6 +15,8 @@ pub struct BaseRecipe {
     pub official: String,
     /// The float model that is rebuilt where the published one is out of reach.
     pub restored: RestoredBase,
+    /// A stand-in for a float model that was never quantized, to judge by and never to release.
+    pub offgrid: OffgridBase,
 }
 
 /// A float model rebuilt from a dynamically quantized one.
@@ -28,6 +30,20 @@ pub struct RestoredBase {
     /// The exact size of the rebuilt model.
     pub bytes: u64,
     /// The digest of the rebuilt model.
+    pub sha256: Digest,
+}
+
+/// The restored model, its weights moved off the grid that they lie on: see [`quantizer::offgrid`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OffgridBase {
+    /// The name of the model.
+    pub name: String,
+    /// Of the random numbers that weights are moved by.
+    pub seed: u64,
+    /// The exact size of the model.
+    pub bytes: u64,
+    /// The digest of the model.
     pub sha256: Digest,
 }
 

@@ -50,7 +50,7 @@ pub struct Package {
 /// Writes the release of `nominee` into `folder`, one file that appears there when it is whole.
 ///
 /// # Errors
-/// [`Failure::Gate`] for a base that is not the published float model, unless `allow_unofficial`; the disk's, and a file
+/// [`Failure::Gate`] for a base that is not the published float model, unless `allow_unofficial`, and for one off the grid; the disk's, and a file
 /// that changed since it was checked.
 pub fn package(
     nominee: &Nominee,
@@ -59,6 +59,12 @@ pub fn package(
     allow_unofficial: bool,
     folder: &Path,
 ) -> Result<Package> {
+    let base = &nominee.artifact.metadata.base.name;
+    if *base == nominee.recipe.base.offgrid.name {
+        return Err(anyhow!("`{base}` is to judge by, and nothing that is made of it is released\nhint: `cargo xtask quantize` \
+                            makes the artifact of another base")
+        .context(Failure::Gate));
+    }
     let unofficial = nominee.artifact.unofficial();
     if let Some(why) = unofficial.filter(|_| !allow_unofficial) {
         return Err(anyhow!(

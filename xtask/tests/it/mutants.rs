@@ -77,18 +77,26 @@ impl Fixture {
     }
 
     /// Measures what the base says after `change`.
-    fn distort(&self, mut change: impl FnMut(&Utterance, &mut Speech)) -> Fidelity {
+    fn distort(&self, change: impl FnMut(&Utterance, &mut Speech)) -> Fidelity {
+        Fidelity::new(self.sentences(change), &[], Vec::new())
+    }
+
+    fn sentences(&self, mut change: impl FnMut(&Utterance, &mut Speech)) -> Vec<SentenceFidelity> {
         let sentences = self.ruler.sentences().map(|(utterance, speech)| {
             let mut distorted = speech.clone();
             change(utterance, &mut distorted);
             SentenceFidelity::of(utterance, speech, &distorted).unwrap()
         });
-        Fidelity::new(sentences.collect(), &[], Vec::new())
+        sentences.collect()
     }
 
     /// The checks that fail under the limits of `weights-int8`.
     fn refused_by(&self, fidelity: &Fidelity) -> Vec<String> {
-        let limits = &SchemeName::WeightsInt8.thresholds(&self.recipe).fidelity;
+        self.refused_as(SchemeName::WeightsInt8, fidelity)
+    }
+
+    fn refused_as(&self, scheme: SchemeName, fidelity: &Fidelity) -> Vec<String> {
+        let limits = &scheme.thresholds(&self.recipe).fidelity;
         let checks = fidelity_gate(fidelity, limits).checks.into_iter();
         checks.filter(|check| !check.pass).map(|check| check.name).collect()
     }
@@ -199,6 +207,29 @@ fn one_shifted_duration_logit_is_refused() {
     let fixture = fixture();
     let fidelity = fixture.mutate(|graph| edit(graph, DURATIONS, 0, |_, values| values[2] += 1.0));
     fixture.assert_refused(&fidelity, &["durations_exact.mean"]);
+    // What is heard of it: more sounds are longer than a listener would pass over.
+    let refused = fixture.refused_as(SchemeName::FusedInt8, &fidelity);
+    assert!(refused.iter().any(|check| check == "tokens_off.mean"), "{refused:?}");
+}
+
+/// By the limits of what is embedded, which are those of hearing.
+#[test]
+fn a_token_off_by_a_frame_in_some_hundred_passes_and_one_by_two_is_refused() {
+    let fixture = fixture();
+    let refused = |frames: f32| {
+        let mut said = fixture.sentences(|utterance, speech| {
+            if utterance.id == SENTENCES[2] {
+                speech.durations[5] += frames;
+            }
+        });
+        said.extend(fixture.sentences(|_, _| {}));
+        let mut refused = fixture.refused_as(SchemeName::FusedInt8, &Fidelity::new(said, &[], Vec::new()));
+        // What it says was not listened to.
+        refused.retain(|check| check.contains("token") || check.contains("length"));
+        refused
+    };
+    assert_eq!(refused(1.0), [""; 0]);
+    assert_eq!(refused(2.0), ["token_frames.worst", "length_off.worst"]);
 }
 
 #[test]
