@@ -1,4 +1,8 @@
 //! Finds the artifact, checks it, and copies it to a name made of its digest.
+//!
+//! A build pins an artifact by the digest of its metadata, because a crate from a registry has no
+//! `artifacts/` and a path is nothing to commit. The metadata names the digests of the model and of
+//! its `.prepared` file, so one digest pins all.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

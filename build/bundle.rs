@@ -1,4 +1,7 @@
 //! Finds the pinned ONNX Runtime library in the cache, checks it, and compresses it.
+//!
+//! It is compressed in C here and unpacked in Rust, so that what ships has no C that parses bytes.
+//! Unpacking takes 0.2 s, once.
 
 use std::fmt;
 use std::io;

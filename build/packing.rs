@@ -3,6 +3,15 @@
 //! A style changes slowly from one length of input to the next. So values are rounded to multiples of 2^−16, and of each
 //! column the second differences are stored: most of them fit in one byte. What is left is compressed by voice, so that
 //! one voice can be had without the others. `src/packed.rs` reads it, and states the error.
+//!
+//! All voices are embedded or none: choosing some would save less than a megabyte. Finer steps
+//! would be of no use. In two voices the sound differs from that of the published style by 24 to 30
+//! dB SNR with steps of 2^−16, by 24 to 34 dB with 2^−22, and by 30 to 32 dB when every value moves
+//! by its last bit alone. It is the phase of the voiced sound, a sum over F0; durations are the
+//! same.
+//!
+//! `miniz_oxide` is called itself, not through flate2, whose backend any other crate of the build
+//! may choose, and each compresses to bytes of its own.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

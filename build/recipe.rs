@@ -1,4 +1,6 @@
 //! What the build script takes from the recipe: the voices. `xtask` reads and checks the rest.
+//!
+//! It is always read, since the enum `Voice` is generated from it.
 
 use std::collections::BTreeMap;
 use std::path::Path;

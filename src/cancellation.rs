@@ -1,4 +1,7 @@
 //! Ending speech from another thread.
+//!
+//! A run is ended by ONNX Runtime's own means: each has run options of its own, whose `terminate`
+//! makes the runtime return at the next operator. The session is as before.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -25,6 +25,7 @@
 //! | `ort` | `Synthesizer`, which runs it, or any other Kokoro model, on ONNX Runtime; `Pool`, `Cancellation` | |
 //! | `voices` | `Voice::styles` and a `Speaker` by name: the 54 voices of Kokoro v1.0 | 1.6 MB |
 //! | `text` | `Synthesizer::say` and `Synthesizer::stream` for English text; implies `ort` | 25 MB of dictionaries |
+//! | `bundle-runtime` | ONNX Runtime for the target in the binary, which `Runtime::load` unpacks; implies `ort` | 7.4 MB on Linux x86-64 |
 //! | `kernels` | what computes the operators of the domain `ai.kokoro`, which the engine adds to ONNX Runtime; part of `engine` | |
 //! | `engine`, `english` | what `ort` and `text` give, but for the choice that ONNX Runtime is loaded from a file | |
 //!
@@ -34,6 +35,21 @@
 //! [`VoiceStyles`] of your own. `Synthesizer::say` gives all of a text at once, `Synthesizer::stream` sentence by sentence,
 //! so that the first sound comes early; joined they are the same. Text of other languages than English is given as
 //! phonemes, which `speak_phonemes` and `stream_phonemes` take, of any length; `speak_tokens` is one run of the model.
+//!
+//! # Text, words and sound
+//!
+//! Text is read by misaki-rs, whose phonemes are equal to those of misaki 0.9.4 with spaCy in all 42
+//! English sentences of the corpus. A word that its dictionaries lack is read by rules of spelling;
+//! where they are wrong, give its phonemes in the text, `[Kokoro](/kˈOkəɹO/)`, or in a `Lexicon`.
+//! `[pause 0.5s]` is a pause. A symbol that nothing is known for, such as an emoji, is left out with a
+//! [`Notice`] of its place; with [`Unknown::Error`] all of them are one error, before anything is
+//! said.
+//!
+//! `Utterance::words` tells when each word and each of its phonemes is said, by the durations that the
+//! model predicts, in frames of 25 ms. Threads of a server share a `Pool`, which serves first who has
+//! waited longest, with a timeout or a `Cancellation` where asked. A `Delivery` in place of the speed
+//! trims silence and sets loudness, and `Resampler` and `WavWriter` give other sample rates and
+//! formats.
 //!
 //! # Where speech is split, and its pauses
 //!

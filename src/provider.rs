@@ -1,6 +1,10 @@
 //! Execution providers other than the CPU's: which one computes a model, and whether there is one here.
 //!
 //! Nothing in here is touched by who asks for none: the default is the CPU provider, made as before.
+//!
+//! The CPU provider takes its buffers from an arena, which the `ort` crate leaves off. A process
+//! that says a sentence of 7.7 s peaks at 0.65 GB with it, in place of 1.26 to 1.56 GB, and takes
+//! 1.7 s the first time in place of 2.0. What a long sentence took, the arena keeps.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,8 @@
 //! Speech of any length: text or phonemes, sentence by sentence.
+//!
+//! A stream owns its text and finds one sentence at a time, never looking further than two pieces
+//! ahead. So the first sentence of any text is heard at once, and a megabyte without a full stop
+//! costs no more than one with many. `say` is the stream, joined: they cannot differ.
 
 use std::borrow::Cow;
 use std::ops::Deref;

@@ -1,4 +1,7 @@
 //! `kokoro-say`: speaks text from one executable.
+//!
+//! There is no signal handler: a file has its name only when it is whole, so a run may be killed at
+//! any moment.
 
 use std::io::{self, Read as _};
 use std::process::ExitCode;

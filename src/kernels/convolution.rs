@@ -1,4 +1,7 @@
 //! Convolutions over time with half of the multiplications.
+//!
+//! Weights are transformed on each call, by each thread for what it computes: stored, they would be
+//! 1.75 to 2.5 times as large.
 
 mod product;
 #[cfg(test)]

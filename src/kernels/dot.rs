@@ -1,4 +1,9 @@
 //! Sums of products of levels over channels, in integers, for one tap of a convolution after the other.
+//!
+//! Levels of 16 bits are two bytes where there is `vpdpbusd` or `SDOT`, whose sums are joined
+//! before they are rounded, and one number where products are of 16 bits. `vpmaddubsw` was tried
+//! with weights whose pairs were held below saturation and what was too much added apart. It took
+//! as long as `vpmaddwd`, since one block in nine had such a pair.
 
 /// How many rows of weights are multiplied at once, and how many channels lie side by side.
 pub(super) const ROWS: usize = 4;

@@ -1,4 +1,12 @@
 //! Which instructions the kernels are compiled for.
+//!
+//! A kernel is a plain loop with `#[inline(always)]`, compiled into one function for each set by
+//! `#[target_feature]`, of which the compiler makes vectors. Fused multiply-add is left out because
+//! processors without it would call a function for each element. In convolutions it would save 8 %
+//! of the time on Zen 5 at the most.
+//!
+//! Portable Rust and AVX2 give the same bits in the property tests, NEON in an emulator, AVX-512
+//! and AVX-VNNI in Miri where the processor has neither.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,8 @@
 //! The sessions of a prepared model: loaded side by side, run one after another.
+//!
+//! Weights are handed over by `AddInitializer`, which takes no copy, where
+//! `AddExternalInitializers` does. ONNX Runtime 1.26 still wants the file to exist that such an
+//! initializer is said to lie in, and is content with a folder: the parts say `.`, of the root.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,4 +1,8 @@
 //! The library in this binary: unpacked once, checked before every load.
+//!
+//! The places are the cache folder, sealed memory (Linux) and the temporary folder. One on a file
+//! system mounted `noexec` refuses only when the library is loaded, so the next is tried then; the
+//! error has every refusal if none will do.
 
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,7 @@
 //! The base: the float model that candidates are made from and measured against.
+//!
+//! A restored base is kept in the cache under the digest that the recipe pins. So a change in how
+//! it is rebuilt shows as a digest that differs, never as silently different artifacts.
 
 mod sources;
 

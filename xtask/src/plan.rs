@@ -3,6 +3,10 @@
 //! Two files side by side, both committed: `<name>.plan.toml`, to be read and edited, and
 //! `<name>.ranges.safetensors`, which it names by digest. `cargo xtask tune` writes them; quantizing by a plan takes no
 //! runtime, and the same plan gives the same bytes.
+//!
+//! The plan decides what is static, and the recipe what must not be: a plan that contradicts it is
+//! refused. `tune` measures anew and decides nothing. It keeps the convolutions of the committed
+//! plan where the base has them, so what was chosen by hand stays.
 
 mod file;
 

@@ -1,4 +1,22 @@
 //! Preparing an artifact for a quick start: the graph optimized by the runtime, taken apart, and said to be the same.
+//!
+//! ONNX Runtime computes weights and tables from constants in one thread and optimizes the graph
+//! whenever it loads a model: 0.65 s and 0.23 s of the 1.5 s of one logged load of `static-int8`.
+//! Neither depends on anything but the artifact, so the graph is written as the runtime optimizes
+//! it for any processor (level "extended"), and taken apart: what computes the tables, the encoder,
+//! the decoder. The provider gate profiles the artifact as it is; smoke and bench run what was
+//! prepared. Another ONNX Runtime may make another file of the same artifact.
+//!
+//! What else was measured:
+//!
+//! - The format `.ort` cannot fold at load, so it would have to hold 325 MB of floats.
+//! - Planning memory compares the shape of each new buffer with all that are free, names and types
+//!   as text: up to 0.2 s in a graph of 2,200 nodes. So the parts declare no shapes, which halves
+//!   that and costs nothing when they run.
+//! - Weights of `Conv`, `ConvTranspose` and `Gather` are inputs, since the runtime does nothing
+//!   with them at load. Those of `MatMul`, LSTM and `QLinearConv` are initializers, since the
+//!   runtime packs them, without which a run takes a fifth longer.
+//! - The twelve layers of ALBERT share their weights, and each packs them again: 264 MB.
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -7,6 +7,11 @@
 //!
 //! A run of [`Scope::Full`](crate::judge::Scope) leaves a [`Part`] for each artifact that every gate let pass. Parts of
 //! several machines are joined into one proof.
+//!
+//! Operators and fidelity are taken from it, because they depend on nothing but the bytes, the
+//! version of ONNX Runtime and rounding. Smoke and bench depend on the machine and always run.
+//! `linear-int8` is the exception: a proof speaks for it only on processors whose products of u8
+//! and s8 saturate, or do not, as those of its own.
 
 mod part;
 

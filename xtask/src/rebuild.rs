@@ -1,4 +1,8 @@
 //! Verifying by making again: every artifact of the lock from its sources, in a scratch folder, compared by digest.
+//!
+//! The base is restored anew, whatever the cache has of it. Its digest is one of the recipe's, so a
+//! weight of it that changed ends the run there. No gate is asked: what is the same to the bit
+//! needs no second judgement.
 
 use std::path::Path;
 

@@ -10,7 +10,7 @@ partition, in order:
   by the lists   what `inspect` says is listed, with what the check makes of the lists beside it
   predicted      the partitions of `inspect`, with those that the check makes of the nodes that our rules take
 
-Prints a row of the table in docs/PROVIDERS.md for each model, and on standard error what differs. Exit code 1 if anything
+Prints a row of the table in docs/MEASUREMENTS.md for each model, and on standard error what differs. Exit code 1 if anything
 does. `--inspect` takes another command than `cargo xtask inspect`, such as a built binary's.
 """
 

@@ -1,4 +1,10 @@
 //! A node of a graph that calls one of the operators: its inputs, checked, and its channels, dealt to threads.
+//!
+//! Threads take a few channels at a time (`par_for`), so that a slower processor takes fewer. An
+//! operator may not write over its input, which would save it the buffer: two slices of one memory
+//! are none in Rust. ONNX Runtime does not ask for the version of a domain that is not its own. So
+//! an operator whose meaning changes gets another name, and the engine compares the version that
+//! the metadata have.
 
 use std::sync::{Mutex, PoisonError};
 

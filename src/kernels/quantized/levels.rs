@@ -1,4 +1,8 @@
 //! Activations as levels of 8 or 16 bits, with one scale for each position in time.
+//!
+//! They are made in one pass for all convolutions that read them, and kept in blocks of 64
+//! positions. To quantize again for each tile would cost the reach of the taps, up to 50 of 64
+//! positions.
 
 use std::cell::Cell;
 

@@ -3,6 +3,9 @@
 //!
 //! An archive goes into the cache first, hashed on its way, and is opened there. One that is not what it says of itself
 //! is kept as `*.rejected`. Files that the user names are the user's: they are copied and stay as they are.
+//!
+//! With a digest given, an archive that is in the cache needs no network. Without one, it can prove
+//! only that it fits itself, and the command says so.
 
 mod release;
 

@@ -6,6 +6,10 @@
 //!
 //! Invariants: no file is opened by name before its digest is checked. A wrong digest ends the search: it
 //! is never papered over by the next source. Nothing but the cache is written to.
+//!
+//! A host that cannot be connected to is remembered for the run. Where another source follows, it
+//! is asked once, and a line says what is asked instead. What nothing follows, and a transfer that
+//! broke, is tried again.
 
 mod archive;
 mod args;

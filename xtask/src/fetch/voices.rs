@@ -1,4 +1,8 @@
 //! Voices: many small files that come in one archive or package, so one visit brings them all.
+//!
+//! The archive of the release has no digest of its own: each array in it has the digest that its
+//! voice has as a file. An array with another digest ends the run, and an archive that is none
+//! makes npm the next source.
 
 use std::collections::BTreeMap;
 use std::path::Path;

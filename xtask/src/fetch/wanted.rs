@@ -1,5 +1,8 @@
 //! What a command is going to want: said early, so that what is missing is told before anything is fetched or made, and
 //! fetched side by side.
+//!
+//! Names and sizes in the cache are looked at, and all that no source can bring is named at once. A
+//! program such as pip is missed only where no host that has the same file can be connected to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;

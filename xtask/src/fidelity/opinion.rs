@@ -1,4 +1,7 @@
 //! How a sentence is rated by a model of listeners, beside how the base's is.
+//!
+//! The difference is kept with its sign, since a rating scatters by hundredths with changes that
+//! nobody hears.
 
 use serde::{Deserialize, Serialize};
 

@@ -4,6 +4,10 @@
 //! A busy machine makes the interval of a ratio wide, and a process that was stopped leaves a pair that says nothing. So
 //! rounds are added while the interval of a candidate has its threshold inside, up to a limit, and it is the interval
 //! that is judged. One pair of six at a hundredth of the others makes it wide, and three more rounds narrow again.
+//!
+//! A short run refuses what is shown to be too slow, its upper end below the threshold, so that a
+//! process that is stopped for minutes refuses nothing. A full run, and with it a proof, wants the
+//! lower end above.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

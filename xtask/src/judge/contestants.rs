@@ -2,6 +2,9 @@
 //!
 //! Invariant: nothing that a contestant does or lacks is an error or changes a candidate's verdict. It is written into
 //! the results instead.
+//!
+//! `quantize --full` measures them on the quick sentences, `cargo xtask fidelity --contestant FILE`
+//! on all. A base of the user's own has none: they are of another model.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,15 @@
 //! What `quantize` does with the lock: compares with it, refuses what it does not have, or writes it anew.
+//!
+//! Inputs are compared before anything is fetched, and the three files of each artifact before the
+//! gates. What differs ends the run with 1, as a gate that says no does. An artifact on the disk
+//! that the lock has otherwise is made again first, so what is refused is what the sources give.
+//! What the lock does not have, such as a base or a plan of one's own, is told of, and refused with
+//! 2 under `--locked`. For a model of one's own, inputs are told of only: nothing in the lock was
+//! made of it.
+//!
+//! If an input has changed, `--update-lock` drops every artifact that is not made now, with a
+//! notice, and refuses `--scheme`. A plan that was calibrated on the way and a library other than
+//! the pinned one never go into a lock.
 
 use std::path::PathBuf;
 

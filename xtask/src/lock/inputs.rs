@@ -1,4 +1,8 @@
 //! The inputs of a lock: everything but what is made of them.
+//!
+//! The tool is known by the digest of its sources, which stands in its version
+//! (`quantizer::VERSION`). So a change of the quantizer makes new artifacts without anybody
+//! remembering to raise a number.
 
 use std::collections::BTreeMap;
 

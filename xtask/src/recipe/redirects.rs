@@ -1,4 +1,8 @@
 //! Where hosts may redirect to, `models/redirects.toml`.
+//!
+//! With `--locked`, a redirect is followed to the same host or to one of these, and `--mirror` is
+//! refused. Which index pip and npm ask, and which proxy is used, are settings of the machine. What
+//! comes is known by its digest either way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -2,6 +2,10 @@
 //!
 //! Each header is that of `ustar` with owner 0, one mode and one time, so it follows from path and size. zstd at one level
 //! in one thread gives the same bytes on any machine; the library is pinned by `Cargo.lock`.
+//!
+//! What changes the archive beside the artifacts is the key, the time (`SOURCE_DATE_EPOCH`, or
+//! 1980-01-01) and, on GitHub Actions, workflow and commit, which the provenance names. zlib-rs was
+//! tried: what it writes depends on the processor.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;

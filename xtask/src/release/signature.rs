@@ -2,6 +2,9 @@
 //!
 //! Ed25519 over the BLAKE2b of the file, and once more over that signature and the trusted comment. Both follow from key
 //! and file, so a release that is signed again is the same.
+//!
+//! The crate `minisign` reads the key, but signs with random bytes, so `ring` signs. One spelling
+//! of a signature is taken where minisign takes several, so no byte of one can change unseen.
 
 use std::path::Path;
 

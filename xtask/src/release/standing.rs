@@ -1,4 +1,8 @@
 //! Whether a release may be taken for an official one, and what says so in it.
+//!
+//! An unofficial release says so in the archive's name, its folder, `UNOFFICIAL.txt`, `SHA256SUMS`,
+//! bill of materials, provenance, gates and report. All follow this one rule, and `verify` applies
+//! it again to the kind of base in the metadata: a mark less, or one more, is refused.
 
 use kokoro_model::BaseKind;
 

@@ -4,6 +4,9 @@
 //! writes, header by header, so there is no room for links, absolute paths, `..` or bytes between the files. What a folder
 //! holds is read once; the bytes that are hashed are those that are used. The decoder is the one in plain Rust, since
 //! nobody vouches for what it is given.
+//!
+//! All of it stays in memory, so there is no folder to leave behind and no path to lead out of it.
+//! The decoder in plain Rust takes half a second more for an archive of 78 MB.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Read};

@@ -1,4 +1,7 @@
 //! What each model said, as players and for spectrograms.
+//!
+//! Players hold FLAC, which every browser plays and which is the same to the bit. Twelve sentences
+//! by four models are 18 MB as WAV inside a page; as FLAC the whole page is 8.6 MB.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! The same bytes, whatever the folder, the number of threads, the language, the time zone, the mask of permissions, the
 //! home and the clock: the program as the user runs it, on a small model, by each scheme.
 //!
-//! Profiles and processors take builds of their own; how those are compared is in `docs/ARCHITECTURE.md`.
+//! Profiles and processors take builds of their own; how those are compared is in `docs/BUILDING.md`.
 #![cfg(unix)]
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,8 @@
 //! The documents of a release are of its model, and marked as unofficial where it is.
+//!
+//! Of documents the digests and what they name are compared, not the text. A comparison with what
+//! the present code would write would refuse an older release for a sentence that was changed
+//! since.
 
 use std::collections::BTreeMap;
 
