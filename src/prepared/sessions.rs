@@ -95,10 +95,10 @@ impl Prepared {
         speed: f32,
         options: &RunOptions,
     ) -> ort::Result<Spoken> {
-        let speed = [speed];
+        let speeds = speeds(speed, tokens.len());
         let tokens = TensorRef::from_array_view(([1, tokens.len()], tokens))?;
         let style = TensorRef::from_array_view(([1, STYLE_LEN], style.values().as_slice()))?;
-        let speed = TensorRef::from_array_view(([1], speed.as_slice()))?;
+        let speed = TensorRef::from_array_view(([speeds.len()], speeds.as_slice()))?;
         let mut values: HashMap<String, DynValue> = HashMap::new();
         for part in &mut self.parts {
             let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::new();
@@ -136,6 +136,20 @@ impl Prepared {
     pub(crate) fn last(&mut self) -> Option<&mut Session> {
         self.parts.last_mut().map(|part| &mut part.session)
     }
+}
+
+/// The `speed` input, by which the model divides the length of each of so many tokens.
+///
+/// The padding at both ends is silence, and is never longer than at speed 1: in a longer one the model begins to speak where it
+/// is used to, and says a vowel before the first phoneme. At 0.5 to 0.9, three sentences by five voices had −13 to −37 dB
+/// below 1 kHz there, and have −37 to −89. A shorter one does no harm. The model declares one speed for all, its parts
+/// declare no shapes.
+fn speeds(speed: f32, tokens: usize) -> Vec<f32> {
+    if speed >= 1.0 {
+        return vec![speed];
+    }
+    let last = tokens.saturating_sub(1);
+    (0..tokens).map(|token| if token == 0 || token == last { 1.0 } else { speed }).collect()
 }
 
 impl Loaded {
