@@ -8,6 +8,7 @@
 //! is slowed down: its silence before and behind is not, which a model as its file is cannot be told.
 
 mod sessions;
+mod shared;
 mod weights;
 
 use std::borrow::Cow;
