@@ -381,8 +381,8 @@ impl Synthesizer {
     ///
     /// `style` is the row of a voice for the number of ids, see
     /// [`VoiceStyles::style`](crate::VoiceStyles::style). `speed` is 1.0 for the pace of the voice, more for
-    /// faster speech, and must lie in 0.1..=10. Below 1.0 a prepared model, such as the one embedded, keeps the silence at both ends
-    /// as long as at 1.0.
+    /// faster speech, and must lie in 0.1..=10. Below 1.0 a prepared model, such as the one embedded,
+    /// keeps the silence at both ends as long as at 1.0.
     ///
     /// ```no_run
     /// # fn hello(synthesizer: &mut kokoro_model::Synthesizer, styles: &kokoro_model::VoiceStyles)

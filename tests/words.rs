@@ -103,7 +103,11 @@ fn slow_speech_begins_with_its_first_phoneme() {
         for speed in [0.7, 0.5] {
             let said = synthesizer.say("Seven.", voice, speed).unwrap();
             let word = &check(&said)[0];
-            assert!((word.start - begin).abs() < 1e-9, "{voice:?} at {speed}: {} s and {begin} s", word.start);
+            assert!(
+                (word.start - begin).abs() < 1e-9,
+                "{voice:?} at {speed}: {} s and {begin} s",
+                word.start
+            );
             let (before, spoken) = (level(&said, 0.0, begin - 6.0 * FRAME), level(&said, begin, word.end));
             assert!(before < spoken - 40.0, "{voice:?} at {speed}: {before:.1} dB and {spoken:.1} dB");
         }
