@@ -12,8 +12,8 @@ use crate::synthesizer::Synthesizer;
 
 /// A fixed number of synthesizers, for servers: a thread takes one, speaks, and lets the next thread have it.
 ///
-/// Each synthesizer holds the weights in float, 330 MB for Kokoro, and the memory that its longest run took; a process with
-/// one was seen to take 0.8 GB. Give each its share of the processors by
+/// Synthesizers of one prepared model, such as the one embedded, share its weights, 340 MB for Kokoro; each after the first takes
+/// 40 MB more, and the memory that its longest run took: some hundred megabytes. Give each its share of the processors by
 /// [`SynthesizerOptions::threads`](crate::SynthesizerOptions::threads).
 ///
 /// ```no_run

@@ -4,9 +4,11 @@
 //! An artifact is a model for every runtime, so all that its weights need to become floats stands in its graph, and a
 //! runtime computes that in one thread whenever it loads it, then optimizes the graph. Neither depends on anything but
 //! the artifact, so `cargo xtask quantize` does both once. What it writes, `<artifact>.prepared`, holds no weights: the
-//! engine takes them out of the artifact and makes floats of them itself. What is heard is the same to the bit.
+//! engine takes them out of the artifact and makes floats of them itself. What is heard is the same to the bit, but where speech
+//! is slowed down: its silence before and behind is not, which a model as its file is cannot be told.
 
 mod sessions;
+mod shared;
 mod weights;
 
 use std::borrow::Cow;

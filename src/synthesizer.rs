@@ -256,7 +256,8 @@ impl Synthesizer {
     }
 
     /// An artifact in memory with the contents of the `.prepared` file beside it, which loads in a fraction of the time
-    /// that [`Self::from_bytes`] takes, and speaks the same. Nothing of both is needed after the call.
+    /// that [`Self::from_bytes`] takes, and speaks the same, but for the silence around slow speech, of which
+    /// [`Self::speak_tokens`] tells. Nothing of both is needed after the call.
     ///
     /// ```no_run
     /// use kokoro_model::{Runtime, Synthesizer, SynthesizerOptions};
@@ -380,7 +381,8 @@ impl Synthesizer {
     ///
     /// `style` is the row of a voice for the number of ids, see
     /// [`VoiceStyles::style`](crate::VoiceStyles::style). `speed` is 1.0 for the pace of the voice, more for
-    /// faster speech, and must lie in 0.1..=10.
+    /// faster speech, and must lie in 0.1..=10. Below 1.0 a prepared model, such as the one embedded,
+    /// keeps the silence at both ends as long as at 1.0.
     ///
     /// ```no_run
     /// # fn hello(synthesizer: &mut kokoro_model::Synthesizer, styles: &kokoro_model::VoiceStyles)

@@ -94,6 +94,26 @@ fn words_are_heard_when_they_are_said_to_be() {
     }
 }
 
+/// The silence before it stays as long as at speed 1: in a longer one the model says a vowel.
+#[test]
+fn slow_speech_begins_with_its_first_phoneme() {
+    let mut synthesizer = pool().checkout();
+    for voice in [Voice::AfHeart, Voice::AmAdam, Voice::BfEmma] {
+        let begin = check(&synthesizer.say("Seven.", voice, 1.0).unwrap())[0].start;
+        for speed in [0.7, 0.5] {
+            let said = synthesizer.say("Seven.", voice, speed).unwrap();
+            let word = &check(&said)[0];
+            assert!(
+                (word.start - begin).abs() < 1e-9,
+                "{voice:?} at {speed}: {} s and {begin} s",
+                word.start
+            );
+            let (before, spoken) = (level(&said, 0.0, begin - 6.0 * FRAME), level(&said, begin, word.end));
+            assert!(before < spoken - 40.0, "{voice:?} at {speed}: {before:.1} dB and {spoken:.1} dB");
+        }
+    }
+}
+
 #[test]
 fn times_hold_in_a_stream_in_a_joint_and_behind_a_trimmed_edge() {
     let mut synthesizer = pool().checkout();
