@@ -169,6 +169,13 @@ fn speeds(speed: f32, tokens: usize) -> Vec<f32> {
     (0..tokens).map(|token| if token == 0 || token == last { 1.0 } else { speed }).collect()
 }
 
+/// Whether each kernel of the graph can give away what it packed. Those of `QLinearConv` cannot, and to ask them is an error
+/// (ONNX Runtime 1.26.0, `PrepackConstantInitializedTensors`).
+fn can_share_what_is_packed(graph: &[u8]) -> bool {
+    let operator = b"QLinearConv";
+    !graph.windows(operator.len()).any(|at| at == operator)
+}
+
 impl Loaded {
     /// The part of this number, unless it has no inputs: then what it computes. `takes_turns` says whether other parts are run
     /// besides.
@@ -210,7 +217,9 @@ impl Loaded {
             for (name, weight) in known {
                 made = made.with_initializer(name, weight)?;
             }
-            made = made.with_prepacked_weights(shared.packed(index))?;
+            if can_share_what_is_packed(part.graph) {
+                made = made.with_prepacked_weights(shared.packed(index))?;
+            }
             made.commit_from_memory(part.graph)
         })?;
         let owned = |names: &[Cow<'_, str>]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
