@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use kokoro_model::{
-    Base as MetadataBase, Dimension, Metadata, OperatorSet, Precision, PreparedFile, TensorInfo,
+    Base as MetadataBase, BaseKind, Dimension, Metadata, OperatorSet, Precision, PreparedFile, TensorInfo,
 };
 use quantizer::interface::{self, Port};
 use quantizer::proto::ModelProto;
@@ -82,10 +82,7 @@ pub fn metadata(
     plan: Option<&Plan>,
 ) -> Result<Metadata> {
     let described = describe(model)?;
-    let file = recipe.file(match base.kind {
-        kokoro_model::BaseKind::Restored => &recipe.base.restored.from,
-        _ => &recipe.base.official,
-    })?;
+    let (licence, attribution) = notices(model, base, recipe)?;
     Ok(Metadata {
         name: crate::artifacts::file_name(&base.name, scheme.as_str()).into(),
         scheme: scheme.as_str().into(),
@@ -108,11 +105,35 @@ pub fn metadata(
         sample_rate: SAMPLE_RATE,
         precisions: described.precisions.into(),
         session_options: Cow::Borrowed(&[]),
-        licence: file.licence.clone().into(),
-        attribution: file.attribution.clone().into(),
+        licence: licence.into(),
+        attribution: attribution.into(),
         prepared: None,
         gated: Cow::Borrowed(&[]),
     })
+}
+
+/// Licence, as an SPDX expression, and attribution. Those of a model of the user's own are what its `metadata_props` say under
+/// these names, for nobody else can know.
+fn notices(model: &ModelProto, base: &Base, recipe: &Recipe) -> Result<(String, String)> {
+    let file = match base.kind {
+        BaseKind::Official => recipe.file(&recipe.base.official)?,
+        BaseKind::Restored => recipe.file(&recipe.base.restored.from)?,
+        BaseKind::Local => {
+            let told = |names: &[&str]| {
+                let entry = model.metadata_props.iter().find(|entry| names.contains(&entry.key()))?;
+                Some(entry.value().to_owned()).filter(|value| !value.trim().is_empty())
+            };
+            let attribution = format!(
+                "`{}`, a model of whoever quantized it; weights that were tuned from Kokoro-82M are by hexgrad, too (Apache-2.0)",
+                base.name
+            );
+            return Ok((
+                told(&["licence", "license"]).unwrap_or_else(|| "LicenseRef-not-stated".to_owned()),
+                told(&["attribution", "author"]).unwrap_or(attribution),
+            ));
+        }
+    };
+    Ok((file.licence.clone(), file.attribution.clone()))
 }
 
 /// Adds digest and size once the file is written.

@@ -14,6 +14,7 @@ use xtask::commands::clean::{self, CleanArgs};
 use xtask::digest::Digest;
 use xtask::environment::Environment;
 use xtask::files::read_json;
+use xtask::results::Results;
 use xtask::workspace::Workspace;
 
 const NAME: &str = "silent.weights-int8.onnx";
@@ -327,6 +328,12 @@ fn a_good_model_is_chosen_once_and_a_bad_one_does_not_replace_it() {
     assert_eq!((&for_cpu.sha256, for_cpu.evidence), (&said.sha256, Evidence::Measured));
     let good = chosen(&folder);
     assert_eq!(good[1].0, "clear.weights-int8.onnx");
+    // Nobody but its maker knows under which terms it may be passed on.
+    let metadata: serde_json::Value = read_json(&folder.join(&good[2].0)).unwrap();
+    assert_eq!(metadata["licence"], "LicenseRef-not-stated");
+    assert!(
+        metadata["attribution"].as_str().unwrap().starts_with("`clear`, a model of whoever quantized it")
+    );
 
     let second = quantize(&program, &clear, &[]);
     let up_to_date = "everything is up to date: nothing to fetch, quantize or judge; `--force` does it again";
@@ -352,6 +359,36 @@ fn a_good_model_is_chosen_once_and_a_bad_one_does_not_replace_it() {
     assert!(folder.join("refused").join(NAME).exists());
     assert!(!folder.join(NAME).exists() && !folder.join("staged").join(NAME).exists());
     assert!(program.left_nothing_temporary());
+}
+
+#[test]
+fn gates_judge_by_sentences_and_voices_of_one_s_own() {
+    let program = equipped();
+    let clear = models::write(&models::clear(), &program.path("clear.onnx"));
+    // One style for each number of phonemes, float32 [510, 1, 256].
+    let styles: Vec<u8> = std::iter::repeat_n(0.05_f32.to_le_bytes(), 510 * 256).flatten().collect();
+    fs_err::write(program.path("mine.bin"), styles).unwrap();
+    let sentence = |language: &str, voice: &str, text: &str, phonemes: &str| {
+        format!(
+            "[[sentence]]\nlanguage = \"{language}\"\nvoice = \"{voice}\"\ntext = \"{text}\"\nphonemes = \"{phonemes}\"\n"
+        )
+    };
+    let own =
+        sentence("en-us", "af_heart", "Hello.", "həlˈO.") + &sentence("es", "mine.bin", "Hola.", "ˈola.");
+    fs_err::write(program.path("own.toml"), &own).unwrap();
+    let run = || quantize(&program, &clear, &["--corpus", "own.toml", "--only", "smoke"]);
+    expect(&run(), 0, &[]);
+    let results: Results =
+        read_json(&program.path("artifacts/quantization_comparison_results.json")).unwrap();
+    assert_eq!(results.corpus_sha256, Digest::of(own.as_bytes()));
+    let spoken = &results.candidates["weights-int8"].gates.spoken;
+    let voices = ["own-01", "own-02"].map(|id| spoken.iter().find(|it| it.id == id).map(|it| &*it.voice));
+    assert_eq!(voices, [Some("af_heart"), Some("mine.bin")]);
+
+    fs_err::write(program.path("mine.bin"), b"no styles").unwrap();
+    expect(&run(), 2, &["`mine.bin`"]);
+    fs_err::write(program.path("own.toml"), own.replace("mine", "yours")).unwrap();
+    expect(&run(), 2, &["`own.toml` is not a valid corpus", "sentence `own-02`", "`yours.bin`"]);
 }
 
 #[test]
