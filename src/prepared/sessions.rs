@@ -13,7 +13,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{DynValue, TensorRef};
 
-use super::shared::Shared;
+use super::shared::{Named, Shared};
 use super::{Part, Prepared as Contents, Weight, check_sum, damaged, weights};
 use crate::error::Error;
 use crate::interface::DURATIONS;
@@ -35,9 +35,6 @@ pub(crate) struct Prepared {
     audio: String,
     durations: Option<String>,
 }
-
-/// Values with their names.
-type Named = Vec<(String, Arc<DynValue>)>;
 
 /// A part that was loaded.
 #[derive(Debug)]

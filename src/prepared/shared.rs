@@ -18,13 +18,16 @@ struct Model {
     graphs: Vec<u32>,
 }
 
+/// Values with their names.
+pub(super) type Named = Vec<(String, Arc<DynValue>)>;
+
 /// The weights of one model.
 pub(super) struct Shared {
     model: Model,
     /// By the number of the part and the name in its graph.
     weights: Mutex<HashMap<(usize, String), Arc<DynValue>>>,
     /// What parts computed when they were loaded first, by the number of the part.
-    constants: Mutex<HashMap<usize, Vec<(String, Arc<DynValue>)>>>,
+    constants: Mutex<HashMap<usize, Named>>,
     /// For each part, since the runtime looks for what it packed by its content alone.
     packed: Vec<PrepackedWeights>,
 }
@@ -73,12 +76,12 @@ impl Shared {
         if let Some(weight) = locked(&self.weights).get(&key) {
             return Ok(Arc::clone(weight));
         }
-        let made = Arc::new(make()?);
-        Ok(Arc::clone(locked(&self.weights).entry(key).or_insert(made)))
+        let weight = Arc::new(make()?);
+        Ok(Arc::clone(locked(&self.weights).entry(key).or_insert(weight)))
     }
 
     /// The constants of a part, if it was loaded before.
-    pub(super) fn constants(&self, part: usize) -> Option<Vec<(String, Arc<DynValue>)>> {
+    pub(super) fn constants(&self, part: usize) -> Option<Named> {
         locked(&self.constants).get(&part).cloned()
     }
 

@@ -16,8 +16,8 @@ use crate::workspace::Workspace;
 
 /// Runs every test of the project, from nothing
 ///
-/// Makes the artifact that `kokoro-model` embeds if it is not there, judges one that is made alike of a base off its grid, fetches ONNX Runtime and the models that
-/// tests read, and runs `cargo test` over the workspace.
+/// Makes the artifact that `kokoro-model` embeds if it is not there, judges one that is made alike of a base off its
+/// grid, fetches ONNX Runtime and the models that tests read, and runs `cargo test` over the workspace.
 #[derive(Debug, Args)]
 pub struct TestArgs {
     /// Given to the test programs, such as part of a test's name
