@@ -106,7 +106,7 @@ mod tests {
         let corpus = own(&sentence("af_heart", "")).unwrap();
         let [sentence] = corpus.sentences() else { panic!("expected one sentence") };
         assert_eq!((sentence.id.as_str(), sentence.set, sentence.speed), ("own-01", Set::HeldOut, 1.0));
-        assert_eq!(sentence.tokens.len(), 6);
+        assert_eq!(sentence.tokens.len(), 5);
         for tag in GATE_TAGS {
             assert_eq!(corpus.tagged(tag).count(), 1, "{tag}");
         }
