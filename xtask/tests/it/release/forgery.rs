@@ -87,7 +87,7 @@ fn of_bill_and_provenance() -> Vec<Case> {
             bom,
             "/metadata/component/licenses/0/expression",
             json!("MIT"),
-            "the licence: expected Apache-2.0 AND MIT, found MIT",
+            "the licence: expected LicenseRef-not-stated, found MIT",
         ),
         (bom, "/metadata/component/properties", json!([]), "counts the operators of the model: `"),
         (bom, "/metadata/component/type", json!("file"), "the kind of the model"),
