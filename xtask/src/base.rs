@@ -120,18 +120,14 @@ pub fn pinned(args: &BaseArgs, recipe: &Recipe, last: Option<&str>) -> Option<Ba
         return None;
     }
     let base = Pinned::named(args.base.as_deref().or(last)?, recipe).ok()?;
-    // `--locked` takes another than the published base by name only, and nobody another than the restored one without.
-    let unasked = match base {
-        Pinned::Official(_) => true,
-        Pinned::Restored(_) => !args.locked,
-        Pinned::Offgrid(_) => false,
-    };
-    (unasked || args.base.is_some()).then(|| base.id(recipe))
+    // `--locked` takes another than the published base by name only.
+    let is_taken = matches!(base, Pinned::Official(_)) || args.base.is_some() || !args.locked;
+    is_taken.then(|| base.id(recipe))
 }
 
 /// The base that the command line asks for, by default the best that can be had.
 ///
-/// `last` is the name of the base that the present artifacts were made from: a base that was restored
+/// `last` is the name of the base that the present artifacts were made from: one that was made here
 /// before is taken again without asking the network whether the published one can be had by now.
 ///
 /// # Errors
@@ -153,15 +149,18 @@ pub fn obtain(
         return sources.base(base, || sources.bytes(base));
     }
     let official = Pinned::named(&recipe.name, recipe)?;
-    let restored = Pinned::Restored(&recipe.base.restored);
-    let name = &recipe.base.restored.name;
-    if last == Some(name) && !args.locked {
+    let made_here = |base: &Pinned<'_>| !matches!(base, Pinned::Official(_));
+    let present = last.and_then(|name| Pinned::named(name, recipe).ok()).filter(made_here);
+    if let Some(base) = present.filter(|_| !args.locked) {
         console.say(&format!(
-            "base `{name}`, as for the present artifacts; `--base {}` asks for the published one",
+            "base `{}`, as for the present artifacts; `--base {}` asks for the published one",
+            base.id(recipe).name,
             recipe.name
         ));
-        return sources.base(restored, || sources.bytes(restored));
+        return sources.base(base, || sources.bytes(base));
     }
+    let restored = Pinned::Restored(&recipe.base.restored);
+    let name = &recipe.base.restored.name;
     if args.locked {
         return sources.base(official, || sources.bytes(official));
     }

@@ -188,7 +188,10 @@ pub fn run(args: &QuantizeArgs, workspace: &Workspace) -> Result<()> {
     };
     guard.inputs(&args.base, &recipe, &schemes, &fetcher)?;
 
+    // What is made of a base to judge by is not what the next run wants.
+    let to_judge_by = &recipe.base.offgrid.name;
     let last = artifacts.chosen()?.map(|artifact| artifact.metadata.base.name);
+    let last = last.filter(|name| name != to_judge_by);
     let tools = Tools { workspace, recipe: &recipe, fetcher: &fetcher, guard: &guard };
     let ends_here = |candidates: &[(SchemeName, Artifact)]| {
         let Some(results) = up_to_date(args, candidates, &artifacts, workspace, &recipe)? else {
